@@ -1,0 +1,83 @@
+//! The command line: global flags, the verbs, and one exhaustive match.
+
+use clap::{CommandFactory, Parser};
+
+use crate::{
+    commands::{Session, completions},
+    error::{Failure, Outcome},
+    ui::{Color, Output},
+};
+
+/// Model weights to production traffic
+///
+/// Packs model weights into OCI images, deploys them, load-tests the GPU server
+/// and shifts canary traffic while showing, live, what users feel.
+#[derive(Debug, Parser)]
+#[command(
+    name = "infer",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+#[command(
+    after_help = "Example:\n  infer pack ./my-model --to oci:./image\n\nMore: infer <COMMAND> --help"
+)]
+pub struct App {
+    #[command(flatten)]
+    pub globals: Globals,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Globals {
+    /// How to write results
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "INFER_OUTPUT",
+        hide_env = true
+    )]
+    pub output: Output,
+    /// Say only what went wrong
+    #[arg(long, short, global = true, env = "INFER_QUIET", hide_env = true)]
+    pub quiet: bool,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "INFER_COLOR",
+        hide_env = true
+    )]
+    pub color: Color,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    Completions(completions::CompletionsArgs),
+}
+
+impl Command {
+    /// The verb as it is typed.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Completions(_) => "completions",
+        }
+    }
+}
+
+/// The whole command line, for completions and man pages.
+pub fn command() -> clap::Command {
+    App::command()
+}
+
+pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
+    match command {
+        Command::Completions(args) => completions::run(args, self::command(), session).await,
+    }
+}

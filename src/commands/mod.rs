@@ -1,0 +1,11 @@
+//! One file a verb: its arguments and its `run`.
+
+pub mod completions;
+
+use crate::{interrupt::Interrupt, ui::Ui};
+
+/// What every verb is handed beside its arguments.
+pub struct Session {
+    pub ui: Ui,
+    pub interrupt: Interrupt,
+}

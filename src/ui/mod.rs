@@ -1,0 +1,167 @@
+//! The only code that prints or asks.
+//!
+//! Answers go to stdout, everything else to stderr. With `--output json` every
+//! stdout line is one JSON object whose first field is `"event"`.
+
+mod figure;
+mod paint;
+mod prompt;
+mod screen;
+
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use serde_json::{Value, json};
+
+pub use self::{
+    figure::{bar, bytes, percent, rate, seconds, sparkline},
+    paint::{Color, Paint},
+    screen::Screen,
+};
+use crate::error::Failure;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Output {
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+}
+
+/// Something a domain reports while it works.
+pub trait Show {
+    /// The event as JSON, with an `"event"` field; `None` where it is for eyes only.
+    fn json(&self) -> Option<Value>;
+
+    /// The event on a person's stderr.
+    fn human(&self, screen: &Screen);
+}
+
+/// What a verb answers in the end.
+pub trait Answer {
+    /// The result line; `"event":"result"` and `"verb"` come first.
+    fn json(&self) -> Value;
+
+    /// The answer alone, for stdout; ends without a newline, empty prints nothing.
+    fn human(&self, paint: &Paint) -> String;
+}
+
+/// The streams, the mode and the colours of one run.
+pub struct Ui {
+    output: Output,
+    quiet: bool,
+    screen: Screen,
+    stdout_paint: Paint,
+    stdout_failed: AtomicBool,
+}
+
+impl Ui {
+    pub fn new(output: Output, quiet: bool, color: Color) -> Self {
+        Self {
+            output,
+            quiet,
+            screen: Screen::new(color, quiet || output == Output::Json),
+            stdout_paint: Paint::new(color, io::stdout().is_terminal()),
+            stdout_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The first line of a JSON stream.
+    pub fn start(&self, verb: &str) {
+        if self.output == Output::Json {
+            self.write_json(&json!({
+                "event": "start", "v": 1, "verb": verb, "infer": env!("CARGO_PKG_VERSION"),
+            }));
+        }
+    }
+
+    pub fn show(&self, event: &impl Show) {
+        match self.output {
+            Output::Human if self.quiet => {}
+            Output::Human => event.human(&self.screen),
+            Output::Json => {
+                if let Some(value) = event.json() {
+                    self.write_json(&value);
+                }
+            }
+        }
+    }
+
+    pub fn answer(&self, answer: &impl Answer) {
+        self.screen.clear();
+        match self.output {
+            Output::Human => self.write_stdout(&answer.human(&self.stdout_paint)),
+            Output::Json => self.write_json(&answer.json()),
+        }
+    }
+
+    /// Text that is itself the answer (YAML, a completion script), whatever the mode.
+    pub fn raw(&self, text: &str) {
+        self.screen.clear();
+        self.write_stdout(text.strip_suffix('\n').unwrap_or(text));
+    }
+
+    /// A sentence of progress for people; silent under `--quiet` and `--output json`.
+    pub fn note(&self, text: &str) {
+        if self.output == Output::Human && !self.quiet {
+            self.screen.line(text);
+        }
+    }
+
+    /// A warning; shown even under `--quiet`.
+    pub fn warn(&self, text: &str) {
+        match self.output {
+            Output::Human => self.screen.warn(text),
+            Output::Json => self.write_json(&json!({"event": "warning", "message": text})),
+        }
+    }
+
+    pub fn failure(&self, failure: &Failure) {
+        self.screen.clear();
+        match self.output {
+            Output::Human => self.screen.failure(failure),
+            Output::Json => self.write_json(&json!({
+                "event": "error",
+                "kind": failure.kind.name(),
+                "message": failure.message,
+                "causes": failure.causes,
+                "hints": failure.hints,
+            })),
+        }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    pub fn screen(&self) -> &Screen {
+        &self.screen
+    }
+
+    /// Whether a write to stdout has failed (its reader has gone).
+    pub fn stdout_failed(&self) -> bool {
+        self.stdout_failed.load(Ordering::Relaxed)
+    }
+
+    fn write_json(&self, value: &Value) {
+        self.write_stdout(&value.to_string());
+    }
+
+    fn write_stdout(&self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        let mut stdout = io::stdout().lock();
+        let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+        if written.is_err() {
+            self.stdout_failed.store(true, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! YAML in and out; the only file that names `serde_yaml`, which here is
+//! serde-saphyr: serde_yaml proper is archived and writes the string `on`
+//! unquoted, which kubectl reads as a boolean.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Text that is not the YAML it should be, with line, column and snippet.
+#[derive(Debug, thiserror::Error)]
+#[error("{} is not valid: {message}", path.display())]
+pub struct Error {
+    pub path: PathBuf,
+    pub message: String,
+}
+
+/// Reads one document; `path` only names it in errors.
+///
+/// `yes`, `no`, `on` and `off` are strings, as in YAML 1.2; duplicate keys are errors.
+pub fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, Error> {
+    serde_yaml::from_str_with_options(text, options()).map_err(|error| Error {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// Reads all documents of a stream; empty ones are left out.
+pub fn parse_all<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Vec<T>, Error> {
+    serde_yaml::from_multiple_with_options(text, options()).map_err(|error| Error {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// Writes one document, ending in a newline, that YAML 1.1 and 1.2 readers read alike.
+pub fn write<T: Serialize>(value: &T) -> Result<String, Error> {
+    let mut text = serde_yaml::to_string(value).map_err(|error| Error {
+        path: PathBuf::from("output"),
+        message: error.to_string(),
+    })?;
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn options() -> serde_yaml::Options {
+    serde_yaml::options! { strict_booleans: true }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn an_error_names_file_and_line() {
+        let error = parse::<Value>(Path::new("infer.yaml"), "a: 1\nb: [\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("infer.yaml") && error.contains("line"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_duplicate_key_is_refused() {
+        assert!(parse::<Value>(Path::new("x"), "a: 1\na: 2\n").is_err());
+    }
+
+    #[test]
+    fn words_that_yaml_1_1_takes_for_other_types_are_quoted() {
+        for word in [
+            "on",
+            "off",
+            "yes",
+            "no",
+            "y",
+            "n",
+            "true",
+            "null",
+            "~",
+            "1_000",
+            "010",
+            "0x10",
+            "1e3",
+            "12:30:45",
+            "2001-01-01",
+            ".inf",
+            "",
+            " a",
+            "a: b",
+            "# a",
+            "a\nb: c",
+        ] {
+            let text = write(&json!({ "value": word })).unwrap();
+            let back: Value = parse(Path::new("x"), &text).unwrap();
+            assert_eq!(back["value"], json!(word), "{text}");
+        }
+        assert_eq!(write(&json!({"FLAG": "on"})).unwrap(), "FLAG: \"on\"\n");
+    }
+}

@@ -1,0 +1,7 @@
+//! Fast, hermetic tests of the command line: no network, no cluster, own HOME.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod layers;
+mod start;

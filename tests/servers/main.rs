@@ -1,0 +1,4 @@
+//! Tests against real components; a missing one fails with how to get it.
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,152 @@
+//! `infer` as a user runs it: own folder, own HOME, a cleared environment, fixed width.
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use tempfile::TempDir;
+
+/// A folder to work in and the environment `infer` runs with.
+pub struct Workplace {
+    dir: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Workplace {
+    pub fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a temporary folder"),
+            environment: Vec::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path().join(name)
+    }
+
+    /// Writes a file below the folder, making its parents.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("parents");
+        std::fs::write(&path, content).expect("a written file");
+        path
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.join(name)).expect("a readable file")
+    }
+
+    /// The command, to be changed before it is run.
+    pub fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_infer"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("INFER_HOME", self.join(".infer"))
+            .env("COLUMNS", "100");
+        for (name, value) in &self.environment {
+            command.env(name, value);
+        }
+        command
+    }
+
+    pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        let output = self.command(args).output().expect("infer starts");
+        Ran {
+            output,
+            root: self.path().display().to_string(),
+        }
+    }
+}
+
+/// One finished run.
+pub struct Ran {
+    pub output: Output,
+    root: String,
+}
+
+impl Ran {
+    pub fn code(&self) -> i32 {
+        self.output.status.code().unwrap_or(-1)
+    }
+
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.output.stdout).into_owned()
+    }
+
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    /// The JSON objects on stdout, one a line.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let stdout = self.stdout();
+        stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON line"))
+            .collect()
+    }
+
+    /// The last event: the result or the error.
+    pub fn result(&self) -> serde_json::Value {
+        self.events()
+            .pop()
+            .unwrap_or_else(|| panic!("no result: {}", self.stderr()))
+    }
+
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code(),
+            code,
+            "stdout: {}\nstderr: {}",
+            self.stdout(),
+            self.stderr()
+        );
+        self
+    }
+
+    /// Exit code, stdout and stderr as one text for a snapshot; the folder becomes
+    /// `[DIR]` and leading times of day `[TIME]`.
+    pub fn snapshot(&self) -> String {
+        let mut text = format!("exit {}\n", self.code());
+        for (name, stream) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
+            if !stream.is_empty() {
+                write!(text, "--- {name}\n{}", self.filter(&stream)).expect("a string grows");
+            }
+        }
+        text
+    }
+
+    fn filter(&self, stream: &str) -> String {
+        let mut text = String::new();
+        for line in stream.replace(&self.root, "[DIR]").lines() {
+            let time = line.get(..8).is_some_and(|start| {
+                start.bytes().enumerate().all(|(at, byte)| match at {
+                    2 | 5 => byte == b':',
+                    _ => byte.is_ascii_digit(),
+                })
+            });
+            text.push_str(if time { "[TIME]" } else { "" });
+            text.push_str(if time { &line[8..] } else { line });
+            text.push('\n');
+        }
+        text
+    }
+}

@@ -1,0 +1,8 @@
+//! What tests share: running `infer` as a user does, and the servers it talks to.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test binary uses a part of it"
+)]
+
+pub mod infer;
