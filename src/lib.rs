@@ -22,6 +22,7 @@ pub mod home;
 pub mod interrupt;
 pub mod name;
 pub mod slo;
+pub mod traffic;
 pub mod ui;
 pub mod weight;
 pub mod yaml;

@@ -1,0 +1,114 @@
+//! Who gets which share of a release's traffic: one record to read, one write to change it.
+//!
+//! The record says the live version, at most one candidate and the candidate's
+//! weight; the canary's journal is stored with it, so that whoever holds the
+//! weight also holds the story of how it got there. A write names what it read
+//! and is refused where somebody else wrote meanwhile.
+
+use std::error::Error as StdError;
+
+use serde_json::Value;
+
+use crate::{name::VersionId, weight::Weight};
+
+/// The share of each version as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    pub live: VersionId,
+    pub candidate: Option<VersionId>,
+    /// The candidate's share; zero where there is no candidate.
+    pub weight: Weight,
+    /// The state that was read (a generation or a resource version); opaque outside the router.
+    pub token: String,
+    /// The canary's journal, whoever wrote it.
+    pub journal: Option<Value>,
+}
+
+impl Split {
+    /// The run that owns the split: `run_id` of its journal.
+    pub fn run(&self) -> Option<&str> {
+        self.journal.as_ref()?.get("run_id")?.as_str()
+    }
+}
+
+/// What one write makes of a [`Split`]. Without a candidate the weight is zero
+/// and the loser is taken out of the split, not left at weight 0 (a sticky
+/// session would keep it: GEP-1619).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    pub live: VersionId,
+    pub candidate: Option<VersionId>,
+    pub weight: Weight,
+    pub journal: Option<Value>,
+    /// The run that writes. The write is refused where the journal read names another
+    /// run; a split without a journal is free for any.
+    pub run: String,
+}
+
+/// Why the split could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else wrote since the split was read; nothing was changed.
+    #[error("the traffic split of {object} was changed by {who} meanwhile")]
+    Conflict { object: String, who: String },
+    /// Another tool manages this object and would undo the write.
+    #[error("the traffic split of {object} is managed by {manager}")]
+    Managed { object: String, manager: String },
+    #[error("{object} has no live version")]
+    NothingLive { object: String },
+    #[error("{object} cannot split traffic: {reason}")]
+    Unsupported { object: String, reason: String },
+    #[error("cannot {act} the traffic split of {object}")]
+    Transport {
+        /// `read` or `write`.
+        act: &'static str,
+        object: String,
+        source: Box<dyn StdError + Send + Sync>,
+    },
+}
+
+impl Error {
+    /// The commands that lead out of it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Conflict { .. } => {
+                vec!["see who with `infer canary status`, then run the command again".to_owned()]
+            }
+            Self::Managed { manager, .. } => {
+                vec![format!(
+                    "change the weight through {manager}, or take the object out of its hands"
+                )]
+            }
+            Self::NothingLive { .. } => vec!["bring a version up with `infer deploy`".to_owned()],
+            Self::Unsupported { .. } => {
+                vec!["compare without shifting traffic: `infer canary --weight 0`".to_owned()]
+            }
+            Self::Transport { .. } => Vec::new(),
+        }
+    }
+
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict { .. } | Self::Managed { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_run_that_owns_a_split_is_named_by_its_journal() {
+        let mut split = Split {
+            live: "v3c1f2a90b".parse().unwrap(),
+            candidate: None,
+            weight: Weight::ZERO,
+            token: "7".to_owned(),
+            journal: None,
+        };
+        assert_eq!(split.run(), None);
+        split.journal = Some(json!({"run_id": "r-1", "step": 0}));
+        assert_eq!(split.run(), Some("r-1"));
+    }
+}
