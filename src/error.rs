@@ -1,5 +1,7 @@
 //! How a verb ends: an [`Outcome`] where the tool worked, a [`Failure`] where it did not.
 
+mod local;
+
 use std::error::Error;
 
 /// A verb that did its work, and its answer.

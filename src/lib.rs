@@ -20,6 +20,7 @@ pub mod error;
 pub mod file;
 pub mod home;
 pub mod interrupt;
+pub mod local;
 pub mod name;
 pub mod slo;
 pub mod traffic;
