@@ -22,6 +22,7 @@ pub mod home;
 pub mod interrupt;
 pub mod local;
 pub mod name;
+pub mod registry;
 pub mod slo;
 pub mod traffic;
 pub mod ui;

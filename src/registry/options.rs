@@ -1,0 +1,21 @@
+//! How a registry may be spoken to.
+
+use std::path::PathBuf;
+
+use super::reference::Reference;
+
+/// The user's wishes; the default is what is safe.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Speak HTTP without TLS. A loopback address needs no such leave.
+    pub plain_http: bool,
+    /// Do not check the registry's certificate.
+    pub insecure: bool,
+    /// Certificates (PEM) to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Repositories that may already hold the blobs, as the base of a fine-tune; only
+    /// those of the same registry are tried.
+    pub mount_from: Vec<Reference>,
+    /// Where unfinished uploads are remembered; `None` forgets them.
+    pub journal: Option<PathBuf>,
+}
