@@ -20,6 +20,7 @@ pub mod error;
 pub mod file;
 pub mod home;
 pub mod interrupt;
+pub mod load;
 pub mod local;
 pub mod name;
 pub mod registry;
