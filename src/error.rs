@@ -1,6 +1,7 @@
 //! How a verb ends: an [`Outcome`] where the tool worked, a [`Failure`] where it did not.
 
 mod local;
+mod model;
 mod registry;
 
 use std::error::Error;

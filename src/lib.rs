@@ -22,6 +22,7 @@ pub mod home;
 pub mod interrupt;
 pub mod load;
 pub mod local;
+pub mod model;
 pub mod name;
 pub mod registry;
 pub mod slo;
