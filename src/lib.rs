@@ -26,6 +26,7 @@ pub mod model;
 pub mod name;
 pub mod registry;
 pub mod slo;
+pub mod spec;
 pub mod traffic;
 pub mod ui;
 pub mod weight;

@@ -1,6 +1,7 @@
 //! One file a verb: its arguments and its `run`.
 
 pub mod completions;
+pub mod release_file;
 
 use crate::{interrupt::Interrupt, ui::Ui};
 
