@@ -41,7 +41,10 @@ fn defaults_are_filled_in_and_paths_start_beside_the_file() {
     assert_eq!((spec.hardware.gpus, spec.scale.replicas), (1, 1));
     assert_eq!((spec.rollout.drain_s, spec.rollout.history), (45, 10));
     assert_eq!(spec.hardware.tolerations[0].key, "nvidia.com/gpu");
-    assert_eq!(spec.model.image.as_ref().unwrap().to_string(), "oci:./image");
+    assert_eq!(
+        spec.model.image.as_ref().unwrap().to_string(),
+        "oci:./image"
+    );
     assert_eq!(spec.image_place().unwrap().to_string(), "oci:app/./image");
 }
 

@@ -137,7 +137,7 @@ sections! {
         key: String,
         /// The taint's value; any value if left out.
         value: String,
-        /// NoSchedule, PreferNoSchedule or NoExecute; all if left out.
+        /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`; all if left out.
         effect: TaintEffect,
     }
 
