@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    commands::{Session, completions},
+    commands::{Session, completions, sim},
     error::{Failure, Outcome},
     ui::{Color, Output},
 };
@@ -60,6 +60,7 @@ pub struct Globals {
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Completions(completions::CompletionsArgs),
+    Sim(Box<sim::SimArgs>),
 }
 
 impl Command {
@@ -67,6 +68,7 @@ impl Command {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Completions(_) => "completions",
+            Self::Sim(_) => "sim",
         }
     }
 }
@@ -79,5 +81,6 @@ pub fn command() -> clap::Command {
 pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
     match command {
         Command::Completions(args) => completions::run(args, self::command(), session).await,
+        Command::Sim(args) => sim::run(*args, session).await,
     }
 }

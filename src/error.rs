@@ -3,6 +3,7 @@
 mod local;
 mod model;
 mod registry;
+mod sim;
 mod spec;
 
 use std::error::Error;

@@ -13,7 +13,7 @@ use tokio::{
 pub struct Signals {
     /// How often Ctrl-C was pressed.
     pub interrupts: u32,
-    /// SIGTERM, SIGHUP or the reader of stdout going away; the first one stays.
+    /// SIGTERM, SIGHUP or the reader of stdout going away; the first signal stays.
     pub ended_by: Option<EndedBy>,
 }
 
@@ -98,9 +98,16 @@ impl Trigger {
 
     pub fn end(&self, cause: EndedBy) {
         self.0.send_if_modified(|signals| {
-            let first = signals.ended_by.is_none();
-            signals.ended_by.get_or_insert(cause);
-            first
+            // A server outlives the reader of its output and must still hear a SIGTERM.
+            let heard = match signals.ended_by {
+                None => true,
+                Some(EndedBy::OutputClosed) => cause != EndedBy::OutputClosed,
+                Some(EndedBy::Terminate | EndedBy::HangUp) => false,
+            };
+            if heard {
+                signals.ended_by = Some(cause);
+            }
+            heard
         });
     }
 }
@@ -132,5 +139,14 @@ mod tests {
         trigger.end(EndedBy::HangUp);
         trigger.end(EndedBy::Terminate);
         assert_eq!(interrupt.signals().ended_by, Some(EndedBy::HangUp));
+    }
+
+    #[test]
+    fn a_signal_is_heard_after_the_output_has_closed() {
+        let (trigger, interrupt) = Interrupt::pair();
+        trigger.end(EndedBy::OutputClosed);
+        trigger.end(EndedBy::Terminate);
+        trigger.end(EndedBy::OutputClosed);
+        assert_eq!(interrupt.signals().ended_by, Some(EndedBy::Terminate));
     }
 }

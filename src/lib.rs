@@ -25,6 +25,7 @@ pub mod local;
 pub mod model;
 pub mod name;
 pub mod registry;
+pub mod sim;
 pub mod slo;
 pub mod spec;
 pub mod traffic;

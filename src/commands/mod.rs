@@ -2,6 +2,7 @@
 
 pub mod completions;
 pub mod release_file;
+pub mod sim;
 
 use crate::{interrupt::Interrupt, ui::Ui};
 

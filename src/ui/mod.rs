@@ -7,6 +7,7 @@ mod figure;
 mod paint;
 mod prompt;
 mod screen;
+mod sim;
 
 use std::{
     io::{self, IsTerminal, Write},

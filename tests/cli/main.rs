@@ -4,4 +4,5 @@
 mod support;
 
 mod layers;
+mod sim;
 mod start;

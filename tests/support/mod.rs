@@ -6,3 +6,4 @@
 )]
 
 pub mod infer;
+pub mod process;

@@ -1,0 +1,100 @@
+//! A simulated GPU server: the OpenAI API and vLLM's metrics over a stated latency law.
+//!
+//! No model is run, and every response says so ([`SIMULATED_HEADER`]). It is for
+//! checking what measures and routes: its truth is arithmetic ([`Law`]), and it
+//! fails on demand ([`Faults`]).
+
+mod alarm;
+mod answer;
+mod exposition;
+mod faults;
+mod http;
+mod law;
+mod metrics;
+mod openai;
+mod server;
+mod slots;
+mod stream;
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use serde::Serialize;
+
+pub use self::{
+    faults::Faults,
+    law::{Broken, KV_BLOCK_TOKENS, Law},
+    metrics::Totals,
+    server::{Ended, Handle, Server},
+};
+
+/// On every response, with the value `true`.
+pub const SIMULATED_HEADER: &str = "x-infer-simulated";
+/// `owned_by` in `/v1/models`.
+pub const OWNER: &str = "infer-sim";
+
+/// Everything that a simulated server does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulation {
+    pub law: Law,
+    pub faults: Faults,
+    /// The only model in `/v1/models`.
+    pub model: String,
+    /// Leading chat tokens that come as `reasoning`.
+    pub reasoning_tokens: u32,
+    /// Ends streams with a usage chunk even where the request does not ask for it.
+    pub usage_always: bool,
+    /// How long answers under way may go on after a stop.
+    pub drain: Duration,
+}
+
+impl From<Law> for Simulation {
+    fn from(law: Law) -> Self {
+        Self {
+            law,
+            faults: Faults::default(),
+            model: OWNER.to_owned(),
+            reasoning_tokens: 0,
+            usage_always: false,
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What is worth telling while it runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    Listening {
+        addr: SocketAddr,
+        model: String,
+        law: Law,
+    },
+    Draining {
+        limit: Duration,
+    },
+}
+
+/// How it went, when it is over.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct Summary {
+    /// Always true: no model is run.
+    pub simulated: bool,
+    #[serde(flatten)]
+    pub totals: Totals,
+    /// Connections cut because they outlived the drain limit.
+    pub connections_cut: usize,
+    pub seconds: f64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot listen on {addr}")]
+    Listen { addr: SocketAddr, source: io::Error },
+    #[error("cannot start the thread that keeps time")]
+    Thread(#[source] io::Error),
+    #[error("the latency law cannot hold")]
+    Law(#[from] Broken),
+    #[error("the simulated engine crashed, as asked for")]
+    Crashed,
+    #[error("the simulated engine failed to start, as asked for")]
+    FailedToStart,
+}

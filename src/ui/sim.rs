@@ -1,0 +1,98 @@
+//! What `infer sim` says: where it listens, under which law, and what it has done.
+
+use serde_json::{Value, json};
+
+use super::{Answer, Paint, Screen, Show, seconds};
+use crate::sim::{Event, Law, Summary};
+
+impl Show for Event {
+    fn json(&self) -> Option<Value> {
+        Some(match self {
+            Self::Listening { addr, model, law } => json!({
+                "event": "listening", "url": format!("http://{addr}"), "model": model,
+                "simulated": true,
+                "law": {
+                    "base_ms": milliseconds(law.base),
+                    "prefill_ms_per_token": milliseconds(law.prefill_per_token),
+                    "per_token_ms": milliseconds(law.per_token),
+                    "noise": law.noise, "slots": law.slots, "slowdown": law.slowdown,
+                    "kv_blocks": law.kv_blocks, "seed": law.seed,
+                },
+            }),
+            Self::Draining { limit } => {
+                json!({"event": "draining", "limit_s": limit.as_secs_f64()})
+            }
+        })
+    }
+
+    fn human(&self, screen: &Screen) {
+        match self {
+            Self::Listening { addr, model, law } => {
+                screen.line(&format!(
+                    "{model} listens on http://{addr} · simulated, no model is run"
+                ));
+                screen.line(&stated(law));
+            }
+            Self::Draining { limit } => screen.line(&format!(
+                "draining: answers under way have {} to finish",
+                seconds(*limit)
+            )),
+        }
+    }
+}
+
+impl Answer for Summary {
+    fn json(&self) -> Value {
+        let mut result = json!({"event": "result", "verb": "sim"});
+        let own = serde_json::to_value(self).unwrap_or_default();
+        if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
+            result.extend(own);
+        }
+        result
+    }
+
+    fn human(&self, _paint: &Paint) -> String {
+        let totals = self.totals;
+        format!(
+            "{} requests, {} answered, {} output tokens, all simulated",
+            totals.requests, totals.answered, totals.output_tokens
+        )
+    }
+}
+
+/// The law with its numbers in it.
+fn stated(law: &Law) -> String {
+    let mut text = format!(
+        "first token {} ms + {} ms a prompt token, then {} ms a token, noise {}%, {} slots",
+        milliseconds(law.base),
+        milliseconds(law.prefill_per_token),
+        milliseconds(law.per_token),
+        law.noise * 100.0,
+        law.slots,
+    );
+    if law.slowdown > 0.0 {
+        text = format!("{text}, {}% slower when full", law.slowdown * 100.0);
+    }
+    text
+}
+
+fn milliseconds(duration: std::time::Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_law_is_stated_with_its_units() {
+        assert_eq!(
+            stated(&Law {
+                slowdown: 0.5,
+                ..Law::default()
+            }),
+            "first token 40 ms + 0.1 ms a prompt token, then 10 ms a token, noise 5%, 64 slots, \
+             50% slower when full"
+        );
+    }
+}
