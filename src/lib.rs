@@ -15,6 +15,7 @@
 //! may import whom.
 
 pub mod cli;
+pub mod cluster;
 pub mod commands;
 pub mod error;
 pub mod file;

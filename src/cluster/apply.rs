@@ -1,0 +1,240 @@
+//! Server-side apply: what is wanted, said to the server as field manager `infer`.
+
+use http::Method;
+use serde_json::Value;
+
+use super::{
+    Cluster, Error, conflict, diff,
+    diff::ObjectDiff,
+    kind::Kind,
+    path::query,
+    request::{APPLY, JSON, JSON_PATCH, MERGE_PATCH, Request},
+};
+
+/// The manager that owns the fields `infer` applies.
+pub const FIELD_MANAGER: &str = "infer";
+
+/// Whether an apply is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apply {
+    /// The server says what would come of it and keeps nothing.
+    DryRun,
+    Keep,
+}
+
+/// Applies one object and returns what the server made of it. Fields that
+/// another manager owns are never taken: they are named in the error.
+pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Value, Error> {
+    let (kind, name) = identify(cluster, object).await?;
+    let shown = kind.name(&cluster.namespace, &name);
+    let act = match mode {
+        Apply::DryRun => format!("check {shown}"),
+        Apply::Keep => format!("apply {shown}"),
+    };
+    let request = Request::send(
+        act,
+        Method::PATCH,
+        format!(
+            "{}{}",
+            kind.object(&cluster.namespace, &name),
+            apply_query(mode)
+        ),
+        APPLY,
+        object,
+    );
+    cluster.call(&request).await.map_err(|error| match error {
+        Error::Refused { act, status } => {
+            let conflicts = conflict::of_status(&status);
+            if conflicts.is_empty() {
+                Error::Refused { act, status }
+            } else {
+                Error::FieldConflicts {
+                    object: shown,
+                    conflicts,
+                }
+            }
+        }
+        error => error,
+    })
+}
+
+fn apply_query(mode: Apply) -> String {
+    let mut pairs = vec![
+        ("fieldManager", FIELD_MANAGER),
+        ("fieldValidation", "Strict"),
+    ];
+    if mode == Apply::DryRun {
+        pairs.push(("dryRun", "All"));
+    }
+    query(&pairs)
+}
+
+/// What applying the objects would change. Objects whose namespace or definition
+/// is not there yet come back as the server's error.
+pub async fn plan(cluster: &Cluster, objects: &[Value]) -> Result<Vec<ObjectDiff>, Error> {
+    let mut diffs = Vec::with_capacity(objects.len());
+    for wanted in objects {
+        let (kind, name) = identify(cluster, wanted).await?;
+        let live = cluster.get(&kind, &name).await?;
+        let dry_run = apply(cluster, wanted, Apply::DryRun).await?;
+        let shown = format!("{} {name}", kind.kind);
+        diffs.push(diff::object(&shown, live.as_ref(), &dry_run));
+    }
+    Ok(diffs)
+}
+
+/// Kind and name of an object that is to be sent; refuses one of another namespace.
+async fn identify(cluster: &Cluster, object: &Value) -> Result<(Kind, String), Error> {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+    let missing = |field| Error::Incomplete {
+        object: "an object".to_owned(),
+        field,
+    };
+    let api_version = text("/apiVersion").ok_or_else(|| missing("apiVersion"))?;
+    let kind = text("/kind").ok_or_else(|| missing("kind"))?;
+    let name = text("/metadata/name").ok_or_else(|| missing("metadata.name"))?;
+    let kind = cluster.kind(api_version, kind).await?;
+    match text("/metadata/namespace") {
+        Some(other) if kind.namespaced && other != cluster.namespace => Err(Error::NotOurs {
+            object: kind.name(other, name),
+        }),
+        _ => Ok((kind, name.to_owned())),
+    }
+}
+
+/// Changes one object by JSON Patch; its `test` operations are the preconditions.
+/// [`Error::Changed`] where one of them fails.
+pub async fn json_patch(
+    cluster: &Cluster,
+    kind: &Kind,
+    name: &str,
+    patch: &Value,
+) -> Result<Value, Error> {
+    let shown = kind.name(&cluster.namespace, name);
+    let uri = kind.object(&cluster.namespace, name);
+    let request = Request::send(
+        format!("change {shown}"),
+        Method::PATCH,
+        format!(
+            "{uri}{}",
+            query(&[
+                ("fieldManager", FIELD_MANAGER),
+                ("fieldValidation", "Strict")
+            ])
+        ),
+        JSON_PATCH,
+        patch,
+    );
+    cluster.call(&request).await.map_err(|error| match error {
+        Error::Refused { status, .. }
+            if status.is_conflict() || is_failed_test(&status.message) =>
+        {
+            Error::Changed { object: shown }
+        }
+        error => error,
+    })
+}
+
+/// How the server says that a JSON Patch could not be applied (422). It does not
+/// name the operation: a failed `test` and a path that is not there read alike,
+/// while a patched object that is not valid is named with its field.
+fn is_failed_test(message: &str) -> bool {
+    message.starts_with("the server rejected our request due to an error in our request")
+}
+
+/// Sets the number of replicas through the `scale` subresource, so that the
+/// field's owner there is whoever scales and never an apply.
+pub async fn scale(cluster: &Cluster, kind: &Kind, name: &str, replicas: u32) -> Result<(), Error> {
+    let shown = kind.name(&cluster.namespace, name);
+    let uri = kind.object(&cluster.namespace, name);
+    let request = Request::send(
+        format!("scale {shown} to {replicas}"),
+        Method::PATCH,
+        format!("{uri}/scale{}", query(&[("fieldManager", FIELD_MANAGER)])),
+        MERGE_PATCH,
+        &serde_json::json!({"spec": {"replicas": replicas}}),
+    );
+    cluster
+        .call(&Request {
+            repeat: super::request::Repeat::Safe,
+            ..request
+        })
+        .await
+        .map(drop)
+}
+
+/// Replaces an object as it was read; [`Error::Changed`] where it is no longer that.
+pub async fn replace(
+    cluster: &Cluster,
+    kind: &Kind,
+    name: &str,
+    object: &Value,
+) -> Result<Value, Error> {
+    let shown = kind.name(&cluster.namespace, name);
+    let uri = kind.object(&cluster.namespace, name);
+    let request = Request::send(
+        format!("replace {shown}"),
+        Method::PUT,
+        format!("{uri}{}", query(&[("fieldManager", FIELD_MANAGER)])),
+        JSON,
+        object,
+    );
+    cluster
+        .call(&request)
+        .await
+        .map_err(|error| changed(error, shown))
+}
+
+/// Creates an object; [`Error::Changed`] where one of that name exists.
+pub async fn create(
+    cluster: &Cluster,
+    kind: &Kind,
+    name: &str,
+    object: &Value,
+) -> Result<Value, Error> {
+    let shown = kind.name(&cluster.namespace, name);
+    let uri = kind.collection(&cluster.namespace);
+    let request = Request::send(
+        format!("create {shown}"),
+        Method::POST,
+        format!("{uri}{}", query(&[("fieldManager", FIELD_MANAGER)])),
+        JSON,
+        object,
+    );
+    cluster
+        .call(&request)
+        .await
+        .map_err(|error| changed(error, shown))
+}
+
+fn changed(error: Error, object: String) -> Error {
+    match error {
+        Error::Refused { status, .. } if status.code == 409 => Error::Changed { object },
+        error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_apply_is_strict_and_never_forced() {
+        assert_eq!(
+            apply_query(Apply::DryRun),
+            "?fieldManager=infer&fieldValidation=Strict&dryRun=All"
+        );
+        assert!(!apply_query(Apply::Keep).contains("force"));
+    }
+
+    #[test]
+    fn a_failed_test_is_told_from_an_invalid_object() {
+        // Byte for byte what kube-apiserver answers.
+        assert!(is_failed_test(
+            "the server rejected our request due to an error in our request"
+        ));
+        assert!(!is_failed_test(
+            "HTTPRoute is invalid: spec.rules[0].backendRefs[0].weight: Invalid value"
+        ));
+    }
+}

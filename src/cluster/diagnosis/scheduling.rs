@@ -1,0 +1,268 @@
+//! The scheduler's words: why no node takes a pod.
+
+use super::{Code, Finding};
+use crate::cluster::gpus::{self, NodeGpus};
+
+/// What a pod asks of a node.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Asked {
+    /// `nvidia.com/gpu`, `amd.com/gpu`, `nvidia.com/mig-1g.10gb`.
+    pub(super) gpu_resource: Option<String>,
+    pub(super) gpus: u64,
+    /// Products the node affinity allows; empty means any.
+    pub(super) products: Vec<String>,
+}
+
+/// What the cluster's autoscaler has said about the pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Autoscaler {
+    Silent,
+    /// It is adding a node.
+    Working {
+        words: String,
+    },
+    /// It looked and no pool fits.
+    Refused {
+        words: String,
+    },
+}
+
+/// Reads a `FailedScheduling` message with what the nodes offer.
+pub(super) fn unschedulable(
+    message: &str,
+    asked: &Asked,
+    nodes: &[NodeGpus],
+    autoscaler: &Autoscaler,
+) -> Finding {
+    if let Autoscaler::Working { words } = autoscaler {
+        return Finding::new(Code::WaitingForNode, "waiting for a new node")
+            .evidence(words)
+            .evidence(message);
+    }
+    let mut finding = reason(message, asked, nodes).evidence(message);
+    if let Autoscaler::Refused { words } = autoscaler {
+        finding = finding.evidence(format!("autoscaler: {words}"));
+    }
+    finding
+}
+
+fn reason(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Finding {
+    let short = |resource: &str| message.contains(&format!("Insufficient {resource}"));
+    if let Some(resource) = asked.gpu_resource.as_deref() {
+        let offered = gpus::offered(nodes, resource, &asked.products);
+        let taints = taints_in_the_way(message);
+        if short(resource) || (offered.nodes == 0 && !nodes.is_empty() && taints.is_empty()) {
+            return gpus_missing(resource, asked, nodes, &offered);
+        }
+    }
+    if let Some(taint) = taints_in_the_way(message).first() {
+        let key = taint.split([':', ' ', '}']).next().unwrap_or(taint);
+        return Finding::new(
+            Code::TaintNotTolerated,
+            format!("nodes that fit have the taint {taint}, which the pod does not tolerate"),
+        )
+        .fix(format!("hardware.tolerate: [{key}] in infer.yaml"));
+    }
+    if short("memory") {
+        return Finding::new(Code::MemoryInsufficient, "no node has enough free memory")
+            .fix("lower hardware.memory in infer.yaml, or free memory on a node");
+    }
+    if short("cpu") {
+        return Finding::new(Code::CpuInsufficient, "no node has enough free CPU")
+            .fix("lower hardware.cpu in infer.yaml, or free CPU on a node");
+    }
+    if message.contains("node affinity") || message.contains("node selector") {
+        return Finding::new(
+            Code::NodeNotMatched,
+            "no node has the labels the pod asks for",
+        )
+        .fix("see the GPU products there are: `infer doctor`")
+        .fix("correct hardware.products in infer.yaml");
+    }
+    if message.contains("PersistentVolumeClaim") || message.contains("persistentvolumeclaim") {
+        return Finding::new(Code::VolumeUnbound, "a volume of the pod is not bound")
+            .fix("see `kubectl get persistentvolumeclaims` for the reason");
+    }
+    Finding::new(Code::Unschedulable, "no node takes the pod")
+}
+
+fn gpus_missing(
+    resource: &str,
+    asked: &Asked,
+    nodes: &[NodeGpus],
+    offered: &gpus::Offered,
+) -> Finding {
+    let wanted = match asked.products.as_slice() {
+        [] => format!("{} × {resource}", asked.gpus),
+        products => format!("{} × {resource} ({})", asked.gpus, products.join(" or ")),
+    };
+    if offered.nodes == 0 {
+        let there = gpus::summary(nodes);
+        let cause = format!("no node offers {wanted}");
+        return Finding::new(Code::GpuNotOffered, cause)
+            .evidence(format!("GPUs in the cluster: {there}"))
+            .fix("choose a product the cluster has: hardware.products in infer.yaml, `infer doctor` lists them");
+    }
+    if asked.gpus > offered.largest {
+        let cause = format!(
+            "{wanted} on one node asked, and the largest node that fits has {}",
+            offered.largest
+        );
+        return Finding::new(Code::GpuNotOffered, cause).fix(format!(
+            "hardware.gpus: {} in infer.yaml, or a larger node",
+            offered.largest
+        ));
+    }
+    let cause = format!(
+        "{wanted} needed, {} of {} free, at most {} on one node",
+        offered.free, offered.allocatable, offered.largest_free
+    );
+    Finding::new(Code::GpuInsufficient, cause)
+        .fix("free GPUs: `infer status` lists the releases here, old ones go with `infer delete NAME`")
+        .fix("or rollout.surge: none, which hands the GPUs over instead of asking for more")
+}
+
+/// The taints in `node(s) had untolerated taint {nvidia.com/gpu: present}`.
+fn taints_in_the_way(message: &str) -> Vec<String> {
+    const BEFORE: [&str; 2] = ["had untolerated taint {", "had taint {"];
+    /// Set by Kubernetes itself while a node is down; tolerating them helps nobody.
+    const OF_THE_SYSTEM: [&str; 2] = [
+        "node.kubernetes.io/",
+        "node-role.kubernetes.io/control-plane",
+    ];
+    let mut found = Vec::new();
+    for before in BEFORE {
+        for (at, _) in message.match_indices(before) {
+            let rest = &message[at + before.len()..];
+            let Some(end) = rest.find('}') else { continue };
+            let taint = rest[..end].trim().trim_end_matches(':').to_owned();
+            let ours = !OF_THE_SYSTEM.iter().any(|system| taint.starts_with(system));
+            if ours && !taint.is_empty() && !found.contains(&taint) {
+                found.push(taint);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(name: &str, product: &str, allocatable: u64, used: u64) -> NodeGpus {
+        NodeGpus {
+            node: name.to_owned(),
+            resource: "nvidia.com/gpu".to_owned(),
+            product: product.to_owned(),
+            memory_mib: None,
+            allocatable,
+            used,
+            usable: true,
+            taints: vec!["nvidia.com/gpu=present:NoSchedule".to_owned()],
+        }
+    }
+
+    fn asked(gpus: u64, products: &[&str]) -> Asked {
+        Asked {
+            gpu_resource: Some("nvidia.com/gpu".to_owned()),
+            gpus,
+            products: products.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    const H100: &str = "NVIDIA-H100-80GB-HBM3";
+    const SHORT: &str = "0/5 nodes are available: 1 Insufficient nvidia.com/gpu, 4 node(s) didn't match Pod's node affinity/selector. preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.";
+
+    #[test]
+    fn missing_gpus_are_counted_by_product() {
+        let nodes = [
+            node("gpu-1", H100, 8, 7),
+            node("gpu-2", "NVIDIA-L40S", 4, 0),
+        ];
+        let found = unschedulable(SHORT, &asked(2, &[H100]), &nodes, &Autoscaler::Silent);
+        assert_eq!(found.code, Code::GpuInsufficient);
+        assert_eq!(
+            found.cause,
+            "2 × nvidia.com/gpu (NVIDIA-H100-80GB-HBM3) needed, 1 of 8 free, at most 1 on one node"
+        );
+    }
+
+    #[test]
+    fn a_product_nobody_has_is_told_from_one_that_is_busy() {
+        let nodes = [node("gpu-2", "NVIDIA-L40S", 4, 0)];
+        let message =
+            "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.";
+        let found = unschedulable(message, &asked(1, &[H100]), &nodes, &Autoscaler::Silent);
+        assert_eq!(found.code, Code::GpuNotOffered);
+        assert!(found.evidence[0].contains("4 × NVIDIA-L40S"), "{found:?}");
+    }
+
+    #[test]
+    fn more_than_any_node_has_names_the_largest() {
+        let nodes = [node("gpu-1", H100, 8, 0)];
+        let found = unschedulable(SHORT, &asked(16, &[H100]), &nodes, &Autoscaler::Silent);
+        assert_eq!(found.code, Code::GpuNotOffered);
+        assert!(
+            found.cause.ends_with("the largest node that fits has 8"),
+            "{}",
+            found.cause
+        );
+    }
+
+    #[test]
+    fn a_taint_is_named_and_the_systems_own_are_not() {
+        let message = "0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 2 node(s) had untolerated taint {nvidia.com/gpu: present}.";
+        let nodes = [node("gpu-1", H100, 8, 0)];
+        let found = unschedulable(message, &asked(1, &[H100]), &nodes, &Autoscaler::Silent);
+        assert_eq!(found.code, Code::TaintNotTolerated);
+        assert!(
+            found.cause.contains("nvidia.com/gpu: present"),
+            "{}",
+            found.cause
+        );
+        assert_eq!(
+            found.fix,
+            ["hardware.tolerate: [nvidia.com/gpu] in infer.yaml"]
+        );
+    }
+
+    #[test]
+    fn an_autoscaler_at_work_makes_it_a_wait_and_never_an_end() {
+        let words = "pod triggered scale-up: [{gpu-pool 0->1 (max: 4)}]".to_owned();
+        let found = unschedulable(SHORT, &asked(1, &[]), &[], &Autoscaler::Working { words });
+        assert_eq!(found.code, Code::WaitingForNode);
+        assert_eq!(found.code.patience(), None);
+    }
+
+    #[test]
+    fn each_other_shortage_has_its_code() {
+        let cases = [
+            (
+                "0/1 nodes are available: 1 Insufficient cpu.",
+                Code::CpuInsufficient,
+            ),
+            (
+                "0/1 nodes are available: 1 Insufficient memory.",
+                Code::MemoryInsufficient,
+            ),
+            (
+                "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+                Code::NodeNotMatched,
+            ),
+            (
+                "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+                Code::VolumeUnbound,
+            ),
+            (
+                "0/1 nodes are available: 1 node(s) had volume node affinity conflict.",
+                Code::NodeNotMatched,
+            ),
+            ("no nodes available to schedule pods", Code::Unschedulable),
+        ];
+        for (message, code) in cases {
+            let found = unschedulable(message, &Asked::default(), &[], &Autoscaler::Silent);
+            assert_eq!(found.code, code, "{message}");
+            assert_eq!(found.evidence, [message]);
+        }
+    }
+}

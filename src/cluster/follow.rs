@@ -1,0 +1,321 @@
+//! Follows a version by watches until every pod is ready, a cause is found or time is up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    stream::{BoxStream, select_all},
+};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Event as CoreEvent, Pod},
+};
+use kube::{
+    Api,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, watcher},
+    },
+};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::interrupt::Interrupt;
+
+use super::{
+    Cluster, Error,
+    client::WATCH_SECONDS,
+    diagnosis::{Code, Finding},
+    kind::DEPLOYMENT,
+    observed::Observed,
+    rollout::{Phase, Progress, progress},
+};
+
+/// What is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rollout {
+    /// The Deployment's name.
+    pub deployment: String,
+    /// Selects its pods.
+    pub selector: String,
+    pub budget: Budget,
+}
+
+/// How long each phase may take; not one timeout, because a pull of 100 GB and a
+/// pod that nobody schedules are different things.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// An autoscaler needs minutes for a GPU node.
+    pub schedule: Duration,
+    pub pull: Duration,
+    pub load: Duration,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            schedule: Duration::from_mins(15),
+            pull: Duration::from_mins(30),
+            load: Duration::from_mins(30),
+        }
+    }
+}
+
+impl Budget {
+    fn of(self, phase: Phase) -> Duration {
+        match phase {
+            Phase::Schedule => self.schedule,
+            Phase::Pull => self.pull,
+            // Ready, and the controller has yet to say so.
+            Phase::Load | Phase::Ready => self.load,
+        }
+    }
+}
+
+/// Seconds each phase took; `None` where it was over before we looked.
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
+pub struct PhaseSeconds {
+    pub schedule: Option<f64>,
+    pub pull: Option<f64>,
+    pub load: Option<f64>,
+}
+
+/// What a person is told meanwhile.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Something moved.
+    Progress(Progress),
+    /// A phase is over.
+    PhaseDone {
+        phase: Phase,
+        seconds: f64,
+        nodes: Vec<String>,
+    },
+    /// In the way, but not the end of it yet.
+    Waiting(Finding),
+}
+
+/// One message of one of the three watches.
+enum Seen {
+    Deployment(watcher::Event<Deployment>),
+    Pod(watcher::Event<Pod>),
+    Event(watcher::Event<CoreEvent>),
+    Failed {
+        events_only: bool,
+        error: watcher::Error,
+    },
+}
+
+/// Follows until ready. Nothing is changed by it, whatever the end.
+pub async fn follow(
+    cluster: &Cluster,
+    rollout: &Rollout,
+    interrupt: &Interrupt,
+    on_event: &(dyn Fn(Event) + Sync),
+) -> Result<PhaseSeconds, Error> {
+    /// How often patience and budgets are looked at.
+    const TICK: Duration = Duration::from_millis(250);
+    let mut watches = watches(cluster, rollout);
+    let mut state = State::new(rollout);
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            seen = watches.next() => match seen {
+                Some(Seen::Failed { events_only, error }) => {
+                    if let Some(error) = fatal(error, events_only) {
+                        return Err(error);
+                    }
+                }
+                Some(seen) => { state.observe(seen); continue; }
+                None => return Err(deadline(cluster, &state, "the watches ended")),
+            },
+            _ = ticks.tick() => {}
+            _ = interrupt.any() => return Err(Error::Interrupted {
+                object: DEPLOYMENT.name(&cluster.namespace, &rollout.deployment),
+            }),
+        }
+        state.observed.complete(cluster).await;
+        if let Some(seconds) = state.step(cluster, on_event)? {
+            return Ok(seconds);
+        }
+    }
+}
+
+fn watches<'a>(
+    cluster: &Cluster,
+    rollout: &Rollout,
+) -> futures_util::stream::SelectAll<BoxStream<'a, Seen>> {
+    let (client, namespace) = (cluster.kube(), &cluster.namespace);
+    let config = || watcher::Config::default().timeout(WATCH_SECONDS);
+    let named = config().fields(&format!("metadata.name={}", rollout.deployment));
+    let failed = |events_only| move |error| Seen::Failed { events_only, error };
+    let deployments = watcher(
+        Api::<Deployment>::namespaced(client.clone(), namespace),
+        named,
+    )
+    .default_backoff()
+    .map(move |event| event.map_or_else(failed(false), Seen::Deployment));
+    let pods = watcher(
+        Api::<Pod>::namespaced(client.clone(), namespace),
+        config().labels(&rollout.selector),
+    )
+    .default_backoff()
+    .map(move |event| event.map_or_else(failed(false), Seen::Pod));
+    let events = watcher(Api::<CoreEvent>::namespaced(client, namespace), config())
+        .default_backoff()
+        .map(move |event| event.map_or_else(failed(true), Seen::Event));
+    select_all([deployments.boxed(), pods.boxed(), events.boxed()])
+}
+
+/// A watch that is forbidden will stay so; anything else is tried again by the
+/// watch itself, within the phase's budget. Without events there is less to say,
+/// which is no reason to stop.
+fn fatal(error: watcher::Error, events_only: bool) -> Option<Error> {
+    let (watcher::Error::InitialListFailed(kube::Error::Api(status))
+    | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+    | watcher::Error::WatchFailed(kube::Error::Api(status))) = error
+    else {
+        return None;
+    };
+    let refused = matches!(status.code, 401 | 403) && !events_only;
+    refused.then(|| Error::Refused {
+        act: "follow the rollout".to_owned(),
+        status,
+    })
+}
+
+fn deadline(cluster: &Cluster, state: &State<'_>, why: &str) -> Error {
+    Error::Deadline {
+        object: DEPLOYMENT.name(&cluster.namespace, &state.rollout.deployment),
+        seconds: state.started.elapsed().as_secs(),
+        state: why.to_owned(),
+        finding: state.shown.clone().map(Box::new),
+    }
+}
+
+struct State<'a> {
+    rollout: &'a Rollout,
+    observed: Observed,
+    started: Instant,
+    phase: Phase,
+    phase_began: Instant,
+    last: Option<Progress>,
+    /// Since when each finding has lasted.
+    since: BTreeMap<Code, Instant>,
+    shown: Option<Finding>,
+    seconds: PhaseSeconds,
+}
+
+impl<'a> State<'a> {
+    fn new(rollout: &'a Rollout) -> Self {
+        let now = Instant::now();
+        Self {
+            rollout,
+            observed: Observed::new(&rollout.deployment),
+            started: now,
+            phase: Phase::Schedule,
+            phase_began: now,
+            last: None,
+            since: BTreeMap::new(),
+            shown: None,
+            seconds: PhaseSeconds::default(),
+        }
+    }
+
+    fn observe(&mut self, seen: Seen) {
+        match seen {
+            Seen::Deployment(event) => self.observed.deployment(event),
+            Seen::Pod(event) => self.observed.pod(event),
+            Seen::Event(event) => self.observed.event(event),
+            Seen::Failed { .. } => {}
+        }
+    }
+
+    /// Looks at all that was observed; the phases' seconds once it is done.
+    fn step(
+        &mut self,
+        cluster: &Cluster,
+        on_event: &(dyn Fn(Event) + Sync),
+    ) -> Result<Option<PhaseSeconds>, Error> {
+        let pods: Vec<_> = self.observed.pods().cloned().collect();
+        let now = progress(self.observed.current_deployment(), &pods);
+        self.advance(&now, on_event);
+        if self.last.as_ref() != Some(&now) {
+            on_event(Event::Progress(now.clone()));
+        }
+        let done = now.done;
+        let late = now.deadline_exceeded;
+        self.last = Some(now);
+        if done {
+            return Ok(Some(self.seconds));
+        }
+        self.judge(cluster, on_event)?;
+        if late {
+            return Err(deadline(cluster, self, "its progress deadline has passed"));
+        }
+        let budget = self.rollout.budget.of(self.phase);
+        if self.phase_began.elapsed() >= budget {
+            let why = match self.phase {
+                Phase::Schedule => "no node took it",
+                Phase::Pull => "its images are not there",
+                Phase::Load | Phase::Ready => "the engine is not ready",
+            };
+            return Err(deadline(cluster, self, why));
+        }
+        Ok(None)
+    }
+
+    fn advance(&mut self, now: &Progress, on_event: &(dyn Fn(Event) + Sync)) {
+        let reached = if now.done { Phase::Ready } else { now.phase };
+        while self.phase < reached {
+            let seconds = self.phase_began.elapsed().as_secs_f64();
+            let nodes = now.pods.iter().filter_map(|pod| pod.node.clone()).collect();
+            on_event(Event::PhaseDone {
+                phase: self.phase,
+                seconds,
+                nodes,
+            });
+            let (slot, next) = match self.phase {
+                Phase::Schedule => (&mut self.seconds.schedule, Phase::Pull),
+                Phase::Pull => (&mut self.seconds.pull, Phase::Load),
+                Phase::Load | Phase::Ready => (&mut self.seconds.load, Phase::Ready),
+            };
+            *slot = Some(seconds);
+            self.phase = next;
+            self.phase_began = Instant::now();
+        }
+    }
+
+    /// Ends the rollout where a finding has lasted as long as it may.
+    fn judge(&mut self, cluster: &Cluster, on_event: &(dyn Fn(Event) + Sync)) -> Result<(), Error> {
+        let findings = self.observed.findings();
+        self.since
+            .retain(|code, _| findings.iter().any(|finding| finding.code == *code));
+        for finding in &findings {
+            let since = *self.since.entry(finding.code).or_insert_with(Instant::now);
+            let over = finding
+                .code
+                .patience()
+                .is_some_and(|patience| since.elapsed() >= patience);
+            if over {
+                return Err(Error::NotStarted {
+                    object: DEPLOYMENT.name(&cluster.namespace, &self.rollout.deployment),
+                    finding: Box::new(finding.clone()),
+                });
+            }
+        }
+        let first = findings.into_iter().next();
+        let changed = first.as_ref().map(|finding| (finding.code, &finding.cause))
+            != self
+                .shown
+                .as_ref()
+                .map(|finding| (finding.code, &finding.cause));
+        if changed {
+            if let Some(finding) = &first {
+                on_event(Event::Waiting(finding.clone()));
+            }
+            self.shown = first;
+        }
+        Ok(())
+    }
+}

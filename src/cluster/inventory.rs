@@ -1,0 +1,261 @@
+//! What belongs to a release: found by labels, and never anything else touched.
+
+use serde_json::Value;
+
+use crate::name::{ReleaseName, VersionId};
+
+use super::{
+    Cluster, Error,
+    kind::{
+        AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, Kind, LEASE,
+        NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT,
+    },
+    order,
+    request::{JSON, Request},
+};
+
+/// Every object of ours carries it.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+pub const MANAGER: &str = "infer";
+
+/// The release an object belongs to.
+pub const RELEASE: &str = "infer.dev/release";
+
+/// The version, on what belongs to one.
+pub const VERSION: &str = "infer.dev/version";
+
+/// Kinds a release is made of in every cluster.
+const KINDS: [Kind; 8] = [
+    SERVICE_ACCOUNT,
+    CONFIG_MAP,
+    SERVICE,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    AUTOSCALER,
+    NETWORK_POLICY,
+    LEASE,
+];
+
+/// Kinds of installed extensions, looked for where the cluster has them.
+const EXTENSIONS: [(&str, &str); 8] = [
+    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
+    ("keda.sh/v1alpha1", "ScaledObject"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("inference.networking.k8s.io/v1", "InferencePool"),
+    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
+    ("ray.io/v1", "RayService"),
+    ("serving.kserve.io/v1beta1", "InferenceService"),
+    ("serving.kserve.io/v1alpha1", "LLMInferenceService"),
+];
+
+/// Selector of all objects of a release.
+pub fn of_release(name: &ReleaseName) -> String {
+    format!("{MANAGED_BY}={MANAGER},{RELEASE}={name}")
+}
+
+/// Selector of the objects of one of its versions.
+pub fn of_version(name: &ReleaseName, version: &VersionId) -> String {
+    format!("{},{VERSION}={version}", of_release(name))
+}
+
+/// Selector of everything `infer` manages in a namespace.
+pub fn of_infer() -> String {
+    format!("{MANAGED_BY}={MANAGER}")
+}
+
+/// Whether the labels say that the object is the release's own.
+pub fn is_ours(object: &Value, release: &ReleaseName) -> bool {
+    label(object, MANAGED_BY) == Some(MANAGER) && label(object, RELEASE) == Some(release.as_str())
+}
+
+pub fn label<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
+    object.get("metadata")?.get("labels")?.get(name)?.as_str()
+}
+
+/// An object by what tells it from all others of the namespace.
+fn identity(object: &Value) -> (&str, &str) {
+    let kind = object
+        .get("kind")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let name = object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    (kind, name)
+}
+
+/// What is to go: live objects of the release that `wanted` no longer has and
+/// `keep` does not speak for. Objects without our labels never appear.
+pub fn to_prune(
+    release: &ReleaseName,
+    live: &[Value],
+    wanted: &[Value],
+    keep: impl Fn(&Value) -> bool,
+) -> Vec<Value> {
+    let mut gone: Vec<_> = live
+        .iter()
+        .filter(|object| is_ours(object, release))
+        // Made by a controller on behalf of another object, which takes it along.
+        .filter(|object| object.pointer("/metadata/ownerReferences").is_none())
+        .filter(|object| {
+            !wanted
+                .iter()
+                .any(|other| identity(other) == identity(object))
+        })
+        .filter(|object| !keep(object))
+        .cloned()
+        .collect();
+    order::for_delete(&mut gone);
+    gone
+}
+
+/// Every object of the release in this namespace, with `apiVersion` and `kind` set.
+pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Value>, Error> {
+    let selector = of_release(release);
+    let mut found = Vec::new();
+    for kind in KINDS {
+        found.extend(listed(cluster, &kind, &selector).await?);
+    }
+    for (api_version, name) in EXTENSIONS {
+        let known = match (api_version, name) {
+            ("gateway.networking.k8s.io/v1", "HTTPRoute") => Ok(HTTP_ROUTE),
+            _ => cluster.kind(api_version, name).await,
+        };
+        let kind = match known {
+            Err(Error::KindUnknown { .. }) => continue,
+            known => known?,
+        };
+        match listed(cluster, &kind, &selector).await {
+            // The definition is not installed, or not ours to see: nothing of ours is there.
+            Err(error) if error.is_not_found() || error.is_forbidden() => {}
+            objects => found.extend(objects?),
+        }
+    }
+    Ok(found)
+}
+
+async fn listed(cluster: &Cluster, kind: &Kind, selector: &str) -> Result<Vec<Value>, Error> {
+    let mut objects = cluster.list(kind, selector).await?;
+    for object in &mut objects {
+        // Items of a list come without the two.
+        object["apiVersion"] = Value::String(kind.api_version());
+        object["kind"] = Value::String(kind.kind.to_string());
+    }
+    Ok(objects)
+}
+
+/// Deletes one object of ours, and only the very one that was seen; already gone is fine.
+pub async fn delete(cluster: &Cluster, object: &Value) -> Result<(), Error> {
+    let (kind_name, name) = identity(object);
+    let api_version = object
+        .get("apiVersion")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let kind = cluster.kind(api_version, kind_name).await?;
+    let uid = object.pointer("/metadata/uid").and_then(Value::as_str);
+    let shown = kind.name(&cluster.namespace, name);
+    let Some(uid) = uid else {
+        return Err(Error::Incomplete {
+            object: shown,
+            field: "metadata.uid",
+        });
+    };
+    let options = serde_json::json!({
+        "apiVersion": "v1", "kind": "DeleteOptions",
+        "propagationPolicy": "Background", "preconditions": {"uid": uid},
+    });
+    let request = Request::send(
+        format!("delete {shown}"),
+        http::Method::DELETE,
+        kind.object(&cluster.namespace, name),
+        JSON,
+        &options,
+    );
+    match cluster.call(&request).await {
+        Err(error) if error.is_not_found() => Ok(()),
+        // Another object has taken the name: not the one that was to go.
+        Err(Error::Refused { status, .. }) if status.is_conflict() => {
+            Err(Error::Changed { object: shown })
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// Names of all releases in the namespace, from their records.
+pub async fn releases(cluster: &Cluster) -> Result<Vec<ReleaseName>, Error> {
+    let records = cluster.list(&CONFIG_MAP, &of_infer()).await?;
+    let mut names: Vec<ReleaseName> = records
+        .iter()
+        .filter_map(|record| label(record, RELEASE)?.parse().ok())
+        .collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(kind: &str, name: &str, labels: &Value) -> Value {
+        json!({"kind": kind, "metadata": {"name": name, "labels": labels, "uid": name}})
+    }
+
+    fn ours() -> Value {
+        json!({MANAGED_BY: MANAGER, RELEASE: "chat"})
+    }
+
+    #[test]
+    fn prune_never_touches_what_is_not_ours() {
+        let chat = "chat".parse().unwrap();
+        let live = [
+            object("Service", "chat-old", &ours()),
+            object("HTTPRoute", "chat-old", &ours()),
+            object("Service", "chat", &ours()),
+            object(
+                "Service",
+                "theirs",
+                &json!({"app.kubernetes.io/managed-by": "Helm"}),
+            ),
+            object(
+                "Service",
+                "other",
+                &json!({MANAGED_BY: MANAGER, RELEASE: "other"}),
+            ),
+            object("Service", "bare", &json!({})),
+        ];
+        let gone = to_prune(
+            &chat,
+            &live,
+            &[object("Service", "chat", &json!({}))],
+            |_| false,
+        );
+        let names: Vec<_> = gone.iter().map(identity).collect();
+        assert_eq!(names, [("HTTPRoute", "chat-old"), ("Service", "chat-old")]);
+    }
+
+    #[test]
+    fn prune_leaves_what_is_kept_and_what_a_controller_owns() {
+        let chat = "chat".parse().unwrap();
+        let mut owned = object("Service", "made-by-a-controller", &ours());
+        owned["metadata"]["ownerReferences"] = json!([{"kind": "LeaderWorkerSet"}]);
+        let live = [owned, object("Deployment", "chat-v1", &ours())];
+        let gone = to_prune(&chat, &live, &[], |object| {
+            identity(object).0 == "Deployment"
+        });
+        assert_eq!(gone, Vec::<Value>::new());
+    }
+
+    #[test]
+    fn selectors_name_manager_release_and_version() {
+        let chat = "chat".parse().unwrap();
+        assert_eq!(
+            of_version(&chat, &"v3c1f2a90b".parse().unwrap()),
+            "app.kubernetes.io/managed-by=infer,infer.dev/release=chat,infer.dev/version=v3c1f2a90b"
+        );
+    }
+}

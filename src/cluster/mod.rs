@@ -1,0 +1,27 @@
+//! A Kubernetes cluster: reach it, apply, compare, follow, explain, lock.
+//!
+//! Pure files decide (`kind`, `request`, `conflict`, `diff`, `order`, `gpus`,
+//! `rollout`, `diagnosis`); `client` sends, and every request has a limit.
+
+pub mod access;
+pub mod apply;
+pub mod client;
+mod config;
+pub mod conflict;
+pub mod diagnosis;
+pub mod diff;
+mod error;
+pub mod follow;
+pub mod gpus;
+pub mod inventory;
+pub mod kind;
+pub mod lease;
+pub mod logs;
+mod observed;
+pub mod order;
+mod path;
+pub mod pods;
+pub mod request;
+pub mod rollout;
+
+pub use self::{client::Cluster, config::Target, error::Error};
