@@ -14,6 +14,7 @@
 //! [`ui`] is the only code that prints or asks. `tests/cli/layers.rs` holds who
 //! may import whom.
 
+pub mod canary;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

@@ -131,6 +131,9 @@ impl Source {
     }
 }
 
+/// Samples from which one source alone may contradict the other.
+const SOURCE_SAMPLES_MIN: u32 = 30;
+
 /// Evidence beyond this is not told apart: `e` = 10^130.
 const LN_E_MAX: f64 = 300.0;
 
@@ -156,6 +159,8 @@ pub struct Weighed {
     pub change: Option<Change>,
     /// Candidate requests and probe pairs behind it.
     pub samples: u32,
+    /// Whether traffic or probes, seen alone, point beyond the margin.
+    pub contradicted: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -201,7 +206,8 @@ impl Evidence {
             let within = live_within + candidate / f64::from(block.candidate.count);
             (block.candidate.mean - block.live.mean, within)
         });
-        self.traffic.update(difference, if both { block.candidate.count } else { 0 });
+        self.traffic
+            .update(difference, if both { block.candidate.count } else { 0 });
         let paired = (block.pairs.count > 0).then(|| {
             let within = self.pairs.variance() / f64::from(block.pairs.count);
             (block.pairs.mean, within)
@@ -222,6 +228,10 @@ impl Evidence {
             ln_e_not_worse: self.mean_ln_e(&live, -1.0, margin),
             change: self.change(&live),
             samples: self.traffic.samples + self.probes.samples,
+            contradicted: [&self.traffic, &self.probes].into_iter().any(|source| {
+                let estimate = source.estimate(&live).map(|(estimate, _)| estimate);
+                source.samples >= SOURCE_SAMPLES_MIN && estimate.is_some_and(|it| it > margin)
+            }),
         }
     }
 
@@ -248,7 +258,8 @@ impl Evidence {
             .min_by(|a, b| a.1.total_cmp(&b.1))?;
         let square = EFFECT_SCALE * EFFECT_SCALE;
         let total = variance + square;
-        let half = (variance * total / square * (2.0 * 20f64.ln() + (total / variance).ln())).sqrt();
+        let half =
+            (variance * total / square * (2.0 * 20f64.ln() + (total / variance).ln())).sqrt();
         Some(Change {
             estimate,
             low: estimate - half,

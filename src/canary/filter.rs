@@ -133,9 +133,12 @@ mod tests {
         }
         // V ≈ 2σ²·(2τ/T)·[1 − (τ/T)(1 − e^(−T/τ))] for T = 100 s: 0.0013.
         let t = 100.0 / 15.0;
-        let continuous = 2.0 * 0.05 * 0.05 * (2.0 / t) * (1.0 - (1.0 - (-t).exp()) / t);
+        let continuous = 2.0 * 0.05 * 0.05 * (2.0 / t) * (1.0 - (1.0 - f64::exp(-t)) / t);
         let (_, variance) = filter.estimate().unwrap();
-        assert!((variance / continuous - 1.0).abs() < 0.15, "{variance} {continuous}");
+        assert!(
+            (variance / continuous - 1.0).abs() < 0.15,
+            "{variance} {continuous}"
+        );
     }
 
     #[test]

@@ -155,7 +155,11 @@ mod tests {
         let (mut quiet, mut loud) = (Noise::new(None), Noise::new(None));
         teach(&mut quiet, 0.001, 60);
         teach(&mut loud, 0.15, 60);
-        assert!((0.03..0.035).contains(&quiet.learned().sd), "{:?}", quiet.learned());
+        assert!(
+            (0.03..0.035).contains(&quiet.learned().sd),
+            "{:?}",
+            quiet.learned()
+        );
         assert!(loud.learned().sd > 0.1, "{:?}", loud.learned());
     }
 
@@ -163,6 +167,10 @@ mod tests {
     fn a_given_noise_is_taken_and_rounded_up() {
         let mut given = Noise::new(Some(0.06));
         teach(&mut given, 0.001, 60);
-        assert!((given.learned().sd - 0.07).abs() < 1e-6, "{:?}", given.learned());
+        assert!(
+            (given.learned().sd - 0.07).abs() < 1e-6,
+            "{:?}",
+            given.learned()
+        );
     }
 }
