@@ -6,6 +6,7 @@ mod model;
 mod registry;
 mod sim;
 mod spec;
+mod traffic;
 
 use std::error::Error;
 

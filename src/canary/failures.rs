@@ -73,6 +73,7 @@ impl Failures {
         self.live.add(live);
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "there are five bets")]
     pub fn ln_e(&self) -> f64 {
         let top = self.ln_e.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sum: f64 = self.ln_e.iter().map(|ln_e| (ln_e - top).exp()).sum();

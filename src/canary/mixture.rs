@@ -2,8 +2,8 @@
 //!
 //! An e-value is a bet against a hypothesis: under it, its expectation is at most
 //! one at any stopping time, so the chance that it *ever* reaches `1/α` is at most
-//! α, however often one looks (Ville's inequality; Howard, Ramdas, McAuliffe &
-//! Sekhon 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences").
+//! α, however often one looks (Ville's inequality; Howard et
+//! al. 2021, "Time-uniform, nonparametric, nonasymptotic confidence sequences").
 
 use std::f64::consts::{LN_2, SQRT_2};
 

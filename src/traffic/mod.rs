@@ -5,11 +5,50 @@
 //! weight also holds the story of how it got there. A write names what it read
 //! and is refused where somebody else wrote meanwhile.
 
+mod local;
+
 use std::error::Error as StdError;
 
 use serde_json::Value;
 
+pub use self::local::Local;
 use crate::{name::VersionId, weight::Weight};
+
+/// Where the split of one release is kept.
+#[derive(Debug, Clone)]
+pub enum Router {
+    Local(Local),
+}
+
+impl Router {
+    pub async fn read(&self) -> Result<Split, Error> {
+        match self {
+            Self::Local(local) => local.read().await,
+        }
+    }
+
+    /// Makes `change` of `read`, in one write; [`Error::Conflict`] where somebody else has
+    /// changed the versions, the weight or the run since.
+    pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
+        match self {
+            Self::Local(local) => local.write(read, change).await,
+        }
+    }
+
+    /// Where users send requests, `http://127.0.0.1:8080`.
+    pub fn endpoint(&self) -> &str {
+        match self {
+            Self::Local(local) => local.endpoint(),
+        }
+    }
+
+    /// What holds the weight, for people.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Local(local) => local.name(),
+        }
+    }
+}
 
 /// The share of each version as it stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +64,14 @@ pub struct Split {
 }
 
 impl Split {
+    /// Whether versions, weight and run are those of `other`.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.live == other.live
+            && self.candidate == other.candidate
+            && self.weight == other.weight
+            && self.run() == other.run()
+    }
+
     /// The run that owns the split: `run_id` of its journal.
     pub fn run(&self) -> Option<&str> {
         self.journal.as_ref()?.get("run_id")?.as_str()

@@ -1,0 +1,18 @@
+//! How a traffic split's errors end a verb.
+
+use super::{Failure, Kind};
+use crate::traffic::Error;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = if error.is_conflict() {
+            Kind::Conflict
+        } else if matches!(error, Error::Unsupported { .. } | Error::NothingLive { .. }) {
+            Kind::Usage
+        } else {
+            Kind::Failed
+        };
+        let hints = error.hints();
+        Self::new(kind, &error).hints(hints)
+    }
+}
