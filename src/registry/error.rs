@@ -15,6 +15,8 @@ pub enum Error {
         /// Tags that are there.
         tags: Vec<String>,
     },
+    #[error("{image} names no tag and no digest")]
+    NoTag { image: String, tags: Vec<String> },
     #[error("{what} is not in {place}")]
     Missing { what: String, place: String },
     #[error("cannot {act} {}", path.display())]
@@ -39,6 +41,8 @@ pub enum Error {
     },
     #[error("{what} is over {limit} bytes, the most that is read of it")]
     TooLong { what: String, limit: u64 },
+    #[error("cannot read {what}")]
+    Broken { what: String, source: io::Error },
     #[error("cannot read the source of {digest}")]
     Source { digest: Digest, source: io::Error },
     #[error("{what} is not understood")]
@@ -57,6 +61,12 @@ pub enum Error {
         registry: String,
         act: String,
         source: reqwest::Error,
+    },
+    #[error("{registry} was silent for {waited_s} s when asked to {act}")]
+    Silent {
+        registry: String,
+        act: String,
+        waited_s: u64,
     },
     #[error("{registry} broke the registry protocol: {why}")]
     Protocol { registry: String, why: String },
@@ -83,8 +93,10 @@ impl Error {
                 "`infer pack MODEL --to oci:{}` makes one",
                 dir.display()
             )],
-            Self::NoSuchTag { tags, .. } if tags.is_empty() => Vec::new(),
-            Self::NoSuchTag { tags, .. } => {
+            Self::NoSuchTag { tags, .. } | Self::NoTag { tags, .. } if tags.is_empty() => {
+                Vec::new()
+            }
+            Self::NoSuchTag { tags, .. } | Self::NoTag { tags, .. } => {
                 let mut listed = tags.clone();
                 listed.truncate(TAGS_LISTED_MAX);
                 vec![format!("it has {}", listed.join(", "))]
@@ -105,8 +117,10 @@ impl Error {
             | Self::File { .. }
             | Self::LayoutBusy { .. }
             | Self::TooLong { .. }
+            | Self::Broken { .. }
             | Self::Source { .. }
             | Self::Malformed { .. }
+            | Self::Silent { .. }
             | Self::Protocol { .. }
             | Self::Option { .. } => Vec::new(),
         }

@@ -13,6 +13,7 @@ pub mod media_type;
 mod options;
 mod reference;
 mod refusal;
+mod remote;
 pub mod source;
 mod store;
 mod verified;
@@ -30,6 +31,7 @@ pub use self::{
     options::Options,
     reference::{Reference, ReferenceError, is_tag},
     refusal::{Reason, Refusal},
+    remote::Remote,
     source::{BlobOutcome, BlobSource, Transfer},
     store::{BlobReader, Store},
     verified::Verified,

@@ -16,6 +16,6 @@ pub struct Options {
     /// Repositories that may already hold the blobs, as the base of a fine-tune; only
     /// those of the same registry are tried.
     pub mount_from: Vec<Reference>,
-    /// Where unfinished uploads are remembered; `None` forgets them.
+    /// Where unfinished uploads are remembered; `None` is below the user's cache folder.
     pub journal: Option<PathBuf>,
 }

@@ -15,10 +15,12 @@ use tokio::{
 use super::{
     digest::Digest,
     error::Error,
-    layout::Layout,
+    layout::{DOCUMENT_BYTES_MAX, Layout},
     location::Location,
     manifest::Descriptor,
     options::Options,
+    reference::Reference,
+    remote::{Access, Remote},
     source::{BlobOutcome, BlobSource, Transfer},
     verified::Verified,
 };
@@ -29,14 +31,15 @@ const COPY_BYTES: usize = 256 * 1024;
 /// A registry's repository or a layout, opened to read or to write.
 #[derive(Debug)]
 pub enum Store {
+    Registry(Remote),
     Layout(Layout),
 }
 
 impl Store {
     /// Opens what is there, to read it.
-    pub async fn open(location: &Location, _options: &Options) -> Result<Self, Error> {
+    pub async fn open(location: &Location, options: &Options) -> Result<Self, Error> {
         match location {
-            Location::Registry(_) => Err(not_yet()),
+            Location::Registry(reference) => remote(reference, options, Access::Read).await,
             Location::Layout(path) => {
                 let dir = path.dir().to_owned();
                 Ok(Self::Layout(blocking(move || Layout::open(&dir)).await?))
@@ -45,9 +48,9 @@ impl Store {
     }
 
     /// Opens a place to put things; a layout is made where there is none.
-    pub async fn open_to_write(location: &Location, _options: &Options) -> Result<Self, Error> {
+    pub async fn open_to_write(location: &Location, options: &Options) -> Result<Self, Error> {
         match location {
-            Location::Registry(_) => Err(not_yet()),
+            Location::Registry(reference) => remote(reference, options, Access::Write).await,
             Location::Layout(path) => {
                 let dir = path.dir().to_owned();
                 Ok(Self::Layout(blocking(move || Layout::create(&dir)).await?))
@@ -59,12 +62,13 @@ impl Store {
     pub fn layout(&self) -> Option<&Layout> {
         match self {
             Self::Layout(layout) => Some(layout),
+            Self::Registry(_) => None,
         }
     }
 
-    #[expect(clippy::unused_async, reason = "a registry is asked")]
     pub async fn has_blob(&self, digest: &Digest, size: u64) -> Result<bool, Error> {
         match self {
+            Self::Registry(remote) => remote.has_blob(digest, size).await,
             Self::Layout(layout) => Ok(layout.has_blob(digest, size)),
         }
     }
@@ -77,6 +81,7 @@ impl Store {
         on: &(dyn Fn(Transfer) + Send + Sync),
     ) -> Result<BlobOutcome, Error> {
         match self {
+            Self::Registry(remote) => remote.put_blob(descriptor, source, on).await,
             Self::Layout(layout) => copy_in(layout, descriptor, source, on).await,
         }
     }
@@ -89,6 +94,7 @@ impl Store {
         tag: Option<&str>,
     ) -> Result<Descriptor, Error> {
         match self {
+            Self::Registry(remote) => remote.put_manifest(media_type, bytes, tag).await,
             Self::Layout(layout) => {
                 let (layout, media_type) = (layout.clone(), media_type.to_owned());
                 let (bytes, tag) = (bytes.to_owned(), tag.map(str::to_owned));
@@ -100,6 +106,7 @@ impl Store {
     /// The manifest of a tag or digest, checked; `None` asks a layout for its only image.
     pub async fn get_manifest(&self, what: Option<&str>) -> Result<(Descriptor, Bytes), Error> {
         match self {
+            Self::Registry(remote) => remote.get_manifest(what).await,
             Self::Layout(layout) => {
                 let (layout, what) = (layout.clone(), what.map(str::to_owned));
                 blocking(move || {
@@ -115,6 +122,7 @@ impl Store {
     /// A small blob (a config) whole, checked.
     pub async fn read_document(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
         match self {
+            Self::Registry(_) => self.download_document(descriptor).await,
             Self::Layout(layout) => {
                 let (layout, descriptor) = (layout.clone(), descriptor.clone());
                 blocking(move || layout.read_document(&descriptor).map(Bytes::from)).await
@@ -124,27 +132,50 @@ impl Store {
 
     /// A blob as a stream whose end is an error unless digest and size are right.
     pub async fn read_blob(&self, descriptor: &Descriptor) -> Result<BlobReader, Error> {
-        match self {
+        let bytes: Box<dyn AsyncRead + Send + Unpin> = match self {
+            Self::Registry(remote) => Box::new(remote.read_blob(descriptor).await?),
             Self::Layout(layout) => {
                 let (layout, wanted) = (layout.clone(), descriptor.clone());
                 let file = blocking(move || layout.open_blob(&wanted)).await?;
-                let file: Box<dyn AsyncRead + Send + Unpin> =
-                    Box::new(tokio::fs::File::from_std(file));
-                Ok(BlobReader(Verified::new(
-                    file,
-                    descriptor.digest,
-                    descriptor.size,
-                )))
+                Box::new(tokio::fs::File::from_std(file))
             }
+        };
+        let checked = Verified::new(bytes, descriptor.digest, descriptor.size);
+        Ok(BlobReader(checked))
+    }
+
+    /// Refuses, before the first byte is sent, an image that cannot be stored or run.
+    pub fn preflight(&self, layers: &[Descriptor]) -> Result<(), Error> {
+        match self {
+            Self::Registry(remote) => remote.preflight(layers),
+            Self::Layout(_) => Ok(()),
         }
+    }
+
+    async fn download_document(&self, descriptor: &Descriptor) -> Result<Bytes, Error> {
+        let what = || descriptor.digest.to_string();
+        if descriptor.size > DOCUMENT_BYTES_MAX {
+            return Err(Error::TooLong {
+                what: what(),
+                limit: DOCUMENT_BYTES_MAX,
+            });
+        }
+        let mut bytes = Vec::new();
+        let mut reader = self.read_blob(descriptor).await?;
+        let read = reader.read_to_end(&mut bytes).await;
+        read.map_err(|source| Error::Broken {
+            what: what(),
+            source,
+        })?;
+        Ok(bytes.into())
     }
 }
 
-fn not_yet() -> Error {
-    Error::Protocol {
-        registry: "infer".to_owned(),
-        why: "registries are not built yet".to_owned(),
-    }
+/// Reads certificates, the user's and the system's: file work.
+async fn remote(reference: &Reference, options: &Options, access: Access) -> Result<Store, Error> {
+    let (reference, options) = (reference.clone(), options.clone());
+    let made = blocking(move || Remote::new(&reference, &options, access));
+    Ok(Store::Registry(made.await?))
 }
 
 /// A blob being read; see [`Store::read_blob`].
