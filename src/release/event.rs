@@ -1,0 +1,91 @@
+//! What a release reports while it works, and what its verbs answer.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::name::{ReleaseName, VersionId};
+
+/// The steps from "wanted" to "serves", in order; each has its own budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// A place is found: a node, or a process on this machine.
+    Schedule,
+    /// The model reaches that place.
+    Pull,
+    /// The engine reads the weights and becomes Ready.
+    Load,
+    /// A request is answered with its first token.
+    FirstToken,
+}
+
+impl Phase {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Pull => "pull",
+            Self::Load => "load",
+            Self::FirstToken => "first token",
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// What will happen, before it does.
+    Planned {
+        release: ReleaseName,
+        target: String,
+        live: Option<VersionId>,
+        version: VersionId,
+        what: String,
+    },
+    PhaseStarted { phase: Phase, detail: String },
+    PhaseDone { phase: Phase, took: Duration, detail: String },
+    /// All traffic goes to `version` from here on.
+    Moved { version: VersionId, from: Option<VersionId> },
+    Draining { version: VersionId, in_flight: u64 },
+    /// The old version is down; `cut` requests outlived the drain.
+    Drained { version: VersionId, took: Duration, cut: u64 },
+    /// The new version did not make it and is gone again.
+    Withdrawn { version: VersionId, live: Option<VersionId> },
+    /// Something a person should know that changes nothing.
+    Noticed { message: String },
+}
+
+/// Seconds each phase took; `null` where it was not needed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
+pub struct PhaseSeconds {
+    pub schedule: Option<f64>,
+    pub pull: Option<f64>,
+    pub load: Option<f64>,
+    pub first_token: Option<f64>,
+}
+
+impl PhaseSeconds {
+    pub fn set(&mut self, phase: Phase, took: Duration) {
+        let slot = match phase {
+            Phase::Schedule => &mut self.schedule,
+            Phase::Pull => &mut self.pull,
+            Phase::Load => &mut self.load,
+            Phase::FirstToken => &mut self.first_token,
+        };
+        *slot = Some((took.as_secs_f64() * 1000.0).round() / 1000.0);
+    }
+}
+
+/// The result of `deploy` and of `rollback`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Deployed {
+    pub release: String,
+    pub version: String,
+    pub target: String,
+    /// False where the wanted version was live already.
+    pub changed: bool,
+    /// True where no model is run.
+    pub simulated: bool,
+    pub phases_s: PhaseSeconds,
+    pub endpoint: String,
+}
