@@ -47,8 +47,8 @@ pub enum Event {
     /// All traffic goes to `version` from here on.
     Moved { version: VersionId, from: Option<VersionId> },
     Draining { version: VersionId, in_flight: u64 },
-    /// The old version is down; `cut` requests outlived the drain.
-    Drained { version: VersionId, took: Duration, cut: u64 },
+    /// The old version is down.
+    Drained { version: VersionId, took: Duration },
     /// The new version did not make it and is gone again.
     Withdrawn { version: VersionId, live: Option<VersionId> },
     /// Something a person should know that changes nothing.

@@ -1,0 +1,50 @@
+//! `infer delete`: a release and everything of it, gone.
+
+use std::time::Duration;
+
+use super::{
+    Session,
+    release_args::{ReleaseArgs, home, run_id},
+};
+use crate::{
+    error::{Failure, Outcome},
+    local::{self, Holder},
+    release,
+    spec::Target,
+    ui::Deleted,
+};
+
+/// End a release and remove everything it made
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  infer delete chat --yes\n\nUnpacked models stay in the cache for the next deploy.")]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// Seconds that requests in flight get to finish
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain: u64,
+}
+
+pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure> {
+    let home = home()?;
+    let found = args.release.find(&home)?;
+    let question = format!("Delete {} and end its traffic?", found.name);
+    if !session.ui.confirm(&question, args.yes)? {
+        return Ok(Outcome::AnswerIsNo);
+    }
+    let drain = Duration::from_secs(args.drain);
+    match &found.target {
+        Target::Local => {
+            let lock = local::lock(&home, &found.name, &Holder::here("delete", &run_id()))?;
+            release::local::delete::delete(&home, &found.name, drain).await?;
+            drop(lock);
+        }
+        Target::Kubernetes(place) => release::kubernetes::delete(place, &found.name, drain).await?,
+    }
+    session.ui.note(&format!("{} is deleted", found.name));
+    session.ui.answer(&Deleted(found.name.as_str()));
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,36 @@
+//! `infer history`: what a release has served.
+
+use super::{
+    Session,
+    release_args::{ReleaseArgs, home},
+};
+use crate::{
+    error::{Failure, Outcome},
+    release::{self, history_rows::HistoryRows},
+    spec::Target,
+};
+
+/// Show what a release has served, oldest first
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  infer history chat")]
+pub struct HistoryArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+}
+
+pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failure> {
+    let home = home()?;
+    let found = args.release.find(&home)?;
+    let rows = match &found.target {
+        Target::Local => {
+            let history = release::local::record::read(&home, &found.name)?;
+            HistoryRows::new(found.name.as_str(), &history)
+        }
+        Target::Kubernetes(place) => release::kubernetes::history(place, &found.name).await?,
+    };
+    if rows.revisions.is_empty() {
+        return Err(release::Error::NoRelease { release: found.name }.into());
+    }
+    session.ui.answer(&rows);
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,54 @@
+//! `infer logs`: what the engines of a release write.
+
+use super::{
+    Session,
+    release_args::{ReleaseArgs, home},
+};
+use crate::{
+    error::{Failure, Outcome},
+    name::VersionId,
+    release::{self, logs::Wanted},
+    spec::Target,
+    ui::LogLine,
+};
+
+/// Print what the engines of a release write
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  infer logs chat --tail 20\n  infer logs chat --follow --version v3c1f2a90b")]
+pub struct LogsArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+    /// Version; live and candidate if left out
+    #[arg(long, value_name = "VERSION")]
+    version: Option<VersionId>,
+    /// Go on as more is written
+    #[arg(long)]
+    follow: bool,
+    /// Lines to start with
+    #[arg(long, value_name = "LINES", default_value_t = 100)]
+    tail: usize,
+}
+
+pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> {
+    let home = home()?;
+    let found = args.release.find(&home)?;
+    let wanted = Wanted { version: args.version, follow: args.follow, tail: args.tail };
+    let several = wanted.version.is_none();
+    let on_line = |version: &str, line: &str| {
+        session.ui.show(&LogLine { version, line });
+        if !session.ui.is_json() {
+            session.ui.raw(&if several { format!("{version} {line}") } else { line.to_owned() });
+        }
+    };
+    match &found.target {
+        Target::Local => {
+            release::local::logs::logs(&home, &found.name, &wanted, &on_line, &session.interrupt)
+                .await?;
+        }
+        Target::Kubernetes(place) => {
+            release::kubernetes::logs(place, &found.name, &wanted, &on_line, &session.interrupt)
+                .await?;
+        }
+    }
+    Ok(if session.interrupt.signals().any() { Outcome::Interrupted } else { Outcome::Done })
+}

@@ -1,0 +1,21 @@
+//! Releases: what failed, and the way out.
+
+use super::{Failure, Kind};
+use crate::release::Error;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let hints = error.hints();
+        let kind = match &error {
+            Error::Local(_) | Error::CanaryOpen { .. } if error.is_conflict() => Kind::Conflict,
+            Error::Interrupted => Kind::Interrupted,
+            Error::Engine(_) | Error::NoSecret { .. } | Error::UnknownVersion { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        };
+        let mut failure = Self::new(kind, &error);
+        if let Error::NotReady { log_tail, .. } = &error {
+            failure.causes.extend(log_tail.iter().map(|line| format!("log: {line}")));
+        }
+        failure.hints(hints)
+    }
+}

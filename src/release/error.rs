@@ -1,0 +1,91 @@
+//! Why a release did not change, and the way out.
+
+use std::{io, path::PathBuf};
+
+use super::{event::Phase, plan::CanaryOpen};
+use crate::{
+    local,
+    name::{ReleaseName, VersionId},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Local(#[from] local::Error),
+    #[error("cannot deploy {release}")]
+    CanaryOpen {
+        release: ReleaseName,
+        source: CanaryOpen,
+    },
+    #[error("{release} has no release on this machine")]
+    NoRelease { release: ReleaseName },
+    #[error("{release} {version} did not start: {reason}")]
+    NotReady {
+        release: ReleaseName,
+        version: VersionId,
+        phase: Phase,
+        reason: String,
+        /// The last lines the engine wrote.
+        log_tail: Vec<String>,
+        log: PathBuf,
+        live: Option<VersionId>,
+    },
+    #[error("{release} has no earlier version to go back to")]
+    NoPrevious { release: ReleaseName },
+    #[error("{release} never served {version}")]
+    UnknownVersion {
+        release: ReleaseName,
+        version: VersionId,
+    },
+    #[error("cannot {act} {}", path.display())]
+    File {
+        act: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("{program} is not on PATH")]
+    NoEngine { program: String, how: String },
+    #[error("{0}")]
+    Engine(String),
+    #[error("secret {name} needs the environment variable {variable}, which is not set")]
+    NoSecret { name: String, variable: String },
+    #[error("interrupted")]
+    Interrupted,
+}
+
+impl Error {
+    /// The commands that lead out of it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Local(error) => error.hints(),
+            Self::CanaryOpen { release, .. } => ["status", "resume", "promote", "abort"]
+                .iter()
+                .map(|verb| format!("infer canary {verb} {release}"))
+                .collect(),
+            Self::NoRelease { .. } => vec!["bring it up with `infer deploy`".to_owned()],
+            Self::NotReady { log, live, .. } => {
+                let mut hints = vec![format!("the whole log is {}", log.display())];
+                if let Some(live) = live {
+                    hints.push(format!("live {live} still serves 100%"));
+                }
+                hints
+            }
+            Self::NoPrevious { release } | Self::UnknownVersion { release, .. } => {
+                vec![format!("see what it has served with `infer history {release}`")]
+            }
+            Self::NoEngine { how, .. } => vec![how.clone()],
+            Self::NoSecret { variable, .. } => {
+                vec![format!("set it for this command: `{variable}=… infer deploy`")]
+            }
+            Self::File { .. } | Self::Engine(_) | Self::Interrupted => Vec::new(),
+        }
+    }
+
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Local(error) => error.is_conflict(),
+            Self::CanaryOpen { .. } => true,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Ending a release on this machine.
+
+use std::{fs, io, time::Duration};
+
+use super::record;
+use crate::{
+    home::Home,
+    local::{self, Client, Launch, Place},
+    name::ReleaseName,
+    release::error::Error,
+};
+
+/// Ends every engine and `infer serve`, then removes the release's folder.
+///
+/// An `infer serve` that was killed is started again first: only it can prove which
+/// processes are this release's engines, and nothing else may end them.
+pub async fn delete(home: &Home, release: &ReleaseName, drain: Duration) -> Result<(), Error> {
+    let place = Place::new(home, release);
+    let known = place.record().exists() || !record::read(home, release)?.revisions.is_empty();
+    if !known {
+        return Err(Error::NoRelease { release: release.clone() });
+    }
+    let client = match Client::connect(home, release).await {
+        Err(local::Error::NotRunning { .. }) => {
+            Client::ensure_running(home, release, &Launch::default()).await?
+        }
+        other => other?,
+    };
+    client.shutdown(drain).await?;
+    match fs::remove_dir_all(place.folder()) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::File {
+            act: "remove",
+            path: place.folder().to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,78 @@
+//! The history of a local release, beside the state of its `infer serve`.
+
+use std::{collections::BTreeMap, env, fs, io, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    file::write_atomically,
+    home::Home,
+    local::{Engine, Place},
+    name::ReleaseName,
+    release::{error::Error, history::History},
+};
+
+/// All it takes to bring a version of a local release up again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Without the values of its secrets.
+    pub engine: Engine,
+    /// Secret of the engine → the caller's environment variable its value is in.
+    pub secrets: BTreeMap<String, String>,
+    /// Where the packed model is, with its digest.
+    pub source: String,
+}
+
+impl Recipe {
+    /// The engine with its secrets, which the caller's environment must hold again.
+    pub fn engine(&self) -> Result<Engine, Error> {
+        let mut engine = self.engine.clone();
+        for (name, variable) in &self.secrets {
+            let value = env::var(variable).map_err(|_| Error::NoSecret {
+                name: name.clone(),
+                variable: variable.clone(),
+            })?;
+            engine.secret_env.insert(name.clone(), value);
+        }
+        Ok(engine)
+    }
+}
+
+/// Largest history that is read: some hundred revisions of a few kB.
+const HISTORY_BYTES_MAX: u64 = 16 << 20;
+
+fn path(home: &Home, release: &ReleaseName) -> PathBuf {
+    Place::new(home, release).folder().join("history.json")
+}
+
+/// Reads the history; an empty one where the release is new.
+pub fn read(home: &Home, release: &ReleaseName) -> Result<History<Recipe>, Error> {
+    let path = path(home, release);
+    let failed = |source| Error::File {
+        act: "read",
+        path: path.clone(),
+        source,
+    };
+    let size = match fs::metadata(&path) {
+        Ok(found) => found.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(History::default()),
+        Err(error) => return Err(failed(error)),
+    };
+    if size > HISTORY_BYTES_MAX {
+        return Err(failed(io::Error::other("it is too large to be a history")));
+    }
+    let text = fs::read(&path).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|error| failed(error.into()))
+}
+
+/// Replaces the history in one step.
+pub fn write(home: &Home, release: &ReleaseName, history: &History<Recipe>) -> Result<(), Error> {
+    let path = path(home, release);
+    let failed = |source| Error::File {
+        act: "write",
+        path: path.clone(),
+        source,
+    };
+    let text = serde_json::to_vec_pretty(history).map_err(|error| failed(error.into()))?;
+    write_atomically(&path, &text).map_err(failed)
+}

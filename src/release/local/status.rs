@@ -1,0 +1,130 @@
+//! The state of a release on this machine.
+
+use jiff::Timestamp;
+
+use super::record;
+use crate::{
+    home::Home,
+    local::{self, Client, Phase, Split, State, VersionState},
+    name::ReleaseName,
+    release::{
+        error::Error,
+        status::{CanaryStatus, Status, VersionStatus},
+    },
+};
+
+/// Reads the state without changing it, whether or not its `infer serve` runs.
+pub async fn status(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
+    let held_by = local::holder(home, release)?;
+    let state = match Client::connect(home, release).await {
+        Ok(client) => Some(client.state().await?),
+        Err(local::Error::NotRunning { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let Some(state) = state else {
+        return stopped(home, release);
+    };
+    let held = held_by.map(|holder| format!("{} by {}", holder.verb, holder.who));
+    Ok(Status {
+        release: release.to_string(),
+        target: "local".to_owned(),
+        running: true,
+        endpoint: Some(state.endpoint.clone()),
+        live: state.split.live.as_ref().map(ToString::to_string),
+        candidate: state.split.candidate.as_ref().map(ToString::to_string),
+        weight: state.split.weight.percent(),
+        canary: canary(&state.split, held.is_some()),
+        held_by: held,
+        versions: versions(&state),
+        simulated: state.simulated,
+    })
+}
+
+/// What is known of a release whose `infer serve` is gone: its history alone.
+fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
+    let history = record::read(home, release)?;
+    if history.revisions.is_empty() {
+        return Err(Error::NoRelease { release: release.clone() });
+    }
+    Ok(Status {
+        release: release.to_string(),
+        target: "local".to_owned(),
+        running: false,
+        endpoint: None,
+        live: history.live().map(|live| live.version.to_string()),
+        candidate: None,
+        weight: 0,
+        canary: None,
+        held_by: None,
+        versions: Vec::new(),
+        simulated: history.live().is_some_and(|live| live.simulated),
+    })
+}
+
+/// A canary whose journal is open and whose lock nobody holds has been left behind.
+fn canary(split: &Split, held: bool) -> Option<CanaryStatus> {
+    let run = split.run()?.to_owned();
+    let written = split.journal.as_ref()?.get("updated_ms").and_then(serde_json::Value::as_i64);
+    let since = written
+        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+        .map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
+    Some(CanaryStatus { run, abandoned_since: (!held).then_some(since) })
+}
+
+fn versions(state: &State) -> Vec<VersionStatus> {
+    let mut versions: Vec<_> = state.versions.iter().map(|known| version(known, &state.split)).collect();
+    versions.sort_by_key(|known| match known.role.as_str() {
+        "live" => 0,
+        "candidate" => 1,
+        _ => 2,
+    });
+    versions
+}
+
+fn version(known: &VersionState, split: &Split) -> VersionStatus {
+    let role = if split.live.as_ref() == Some(&known.version) {
+        "live"
+    } else if split.candidate.as_ref() == Some(&known.version) {
+        "candidate"
+    } else {
+        "old"
+    };
+    let (phase, reason) = match &known.phase {
+        Phase::Starting => ("starting", None),
+        Phase::Ready => ("ready", None),
+        Phase::Unready => ("unready", None),
+        Phase::Draining => ("draining", None),
+        Phase::Stopped => ("stopped", None),
+        Phase::BackOff { reason, .. } => ("back-off", Some(reason.clone())),
+        Phase::Failed { reason } => ("failed", Some(reason.clone())),
+    };
+    VersionStatus {
+        version: known.version.to_string(),
+        role: role.to_owned(),
+        phase: phase.to_owned(),
+        reason,
+        engine: known.engine.kind.clone(),
+        replicas: u32::from(known.pid.is_some()),
+        ready: u32::from(known.phase == Phase::Ready),
+        restarts: known.restarts,
+        in_flight: Some(known.in_flight),
+        simulated: known.simulated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_open_journal_without_a_holder_is_abandoned() {
+        let mut split = Split::empty();
+        assert_eq!(canary(&split, false), None);
+        split.journal = Some(json!({"run_id": "r1", "updated_ms": 1_700_000_000_000_i64}));
+        let left = canary(&split, false).unwrap();
+        assert_eq!(left.abandoned_since.as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(canary(&split, true).unwrap().abandoned_since, None);
+    }
+}

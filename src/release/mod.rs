@@ -1,0 +1,14 @@
+//! The life of a release: wanted version, bring-up, first token, move, drain, history.
+//!
+//! Pure: [`plan`] decides, [`history`] remembers. [`local`] acts on this machine.
+
+mod error;
+pub mod event;
+pub mod history;
+pub mod history_rows;
+pub mod local;
+pub mod logs;
+pub mod plan;
+pub mod status;
+
+pub use self::error::Error;

@@ -1,0 +1,230 @@
+//! How a release's life looks: its phases, its status, its history.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Answer, Paint, Screen, Show, seconds};
+use crate::{
+    name::VersionId,
+    release::{
+        event::{Deployed, Event},
+        history_rows::HistoryRows,
+        status::{Status, StatusList, VersionStatus},
+    },
+};
+
+impl Show for Event {
+    fn json(&self) -> Option<Value> {
+        Some(match self {
+            Self::Planned { release, target, live, version, what } => json!({
+                "event": "planned", "release": release, "target": target,
+                "live": live, "version": version, "what": what,
+            }),
+            Self::PhaseStarted { phase, detail } => {
+                json!({"event": "phase-started", "phase": phase, "detail": detail})
+            }
+            Self::PhaseDone { phase, took, detail } => json!({
+                "event": "phase-done", "phase": phase, "seconds": rounded(*took), "detail": detail,
+            }),
+            Self::Moved { version, from } => {
+                json!({"event": "moved", "version": version, "from": from})
+            }
+            Self::Draining { version, in_flight } => {
+                json!({"event": "draining", "version": version, "in_flight": in_flight})
+            }
+            Self::Drained { version, took } => {
+                json!({"event": "drained", "version": version, "seconds": rounded(*took)})
+            }
+            Self::Withdrawn { version, live } => {
+                json!({"event": "withdrawn", "version": version, "live": live})
+            }
+            Self::Noticed { message } => json!({"event": "noticed", "message": message}),
+        })
+    }
+
+    fn human(&self, screen: &Screen) {
+        let paint = screen.paint();
+        match self {
+            Self::Planned { release, target, live, version, what } => {
+                let arrow = match live {
+                    Some(live) if live == version => format!("live {version}"),
+                    Some(live) => format!("live {live} → {version}"),
+                    None => format!("→ {version}"),
+                };
+                screen.line(&format!("{} on {target}   {arrow}: {what}", paint.bold(release)));
+            }
+            Self::PhaseStarted { phase, detail } => {
+                screen.live(&[format!("  {:<12} {detail}", phase.name())]);
+            }
+            Self::PhaseDone { phase, took, detail } => {
+                let name = format!("{:<12}", phase.name());
+                screen.line(&format!("{} {name} {:>8}   {detail}", paint.green("✓"), seconds(*took)));
+            }
+            Self::Moved { version, from } => {
+                let from = from.as_ref().map_or_else(String::new, |from| format!(", before {from}"));
+                screen.line(&format!("{} {:<12} {version} serves 100%{from}", paint.green("✓"), "moved"));
+            }
+            Self::Draining { version, in_flight } => {
+                screen.live(&[format!("  {:<12} {version}, {in_flight} requests in flight", "drain")]);
+            }
+            Self::Drained { version, took } => screen.line(&format!(
+                "{} {:<12} {:>8}   {version} is down, kept for rollback",
+                paint.green("✓"), "drained", seconds(*took),
+            )),
+            Self::Withdrawn { version, live } => {
+                let live = live.as_ref().map_or_else(String::new, |live: &VersionId| {
+                    format!("; live {live} was not touched")
+                });
+                screen.line(&format!("{} {version} is withdrawn{live}", paint.yellow("!")));
+            }
+            Self::Noticed { message } => screen.line(message),
+        }
+    }
+}
+
+fn rounded(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+/// A result object: `event` and `verb` beside the fields of `result`.
+fn result(verb: &str, result: &impl serde::Serialize) -> Value {
+    let mut value = json!({"event": "result", "verb": verb});
+    let fields = serde_json::to_value(result).unwrap_or_default();
+    if let (Value::Object(value), Value::Object(fields)) = (&mut value, fields) {
+        value.extend(fields);
+    }
+    value
+}
+
+/// What `deploy` or `rollback` answers.
+pub struct Moved<'a>(pub &'static str, pub &'a Deployed);
+
+impl Answer for Moved<'_> {
+    fn json(&self) -> Value {
+        result(self.0, self.1)
+    }
+
+    fn human(&self, _: &Paint) -> String {
+        self.1.endpoint.clone()
+    }
+}
+
+impl Answer for Status {
+    fn json(&self) -> Value {
+        result("status", self)
+    }
+
+    fn human(&self, paint: &Paint) -> String {
+        let mut lines = vec![heading(self, paint)];
+        if !self.running {
+            lines.push("  not running; `infer deploy` brings it up again".to_owned());
+        }
+        lines.extend(self.versions.iter().map(|version| version_line(version, paint)));
+        if let Some(canary) = &self.canary {
+            let state = match &canary.abandoned_since {
+                Some(since) => paint.red(format!("abandoned since {since}")),
+                None => "open".to_owned(),
+            };
+            lines.push(format!("  canary {} at {}%: {state}", canary.run, self.weight));
+            lines.push(format!(
+                "  next: infer canary status|resume|promote|abort {}",
+                self.release
+            ));
+        }
+        if let Some(holder) = &self.held_by {
+            lines.push(format!("  held: {holder}"));
+        }
+        lines.join("\n")
+    }
+}
+
+fn heading(status: &Status, paint: &Paint) -> String {
+    let endpoint = status.endpoint.as_deref().unwrap_or("no endpoint");
+    let simulated = if status.simulated { "   simulated: no model is run" } else { "" };
+    format!("{}   {}   {endpoint}{}", paint.bold(&status.release), status.target, paint.yellow(simulated))
+}
+
+fn version_line(version: &VersionStatus, paint: &Paint) -> String {
+    let phase = match version.phase.as_str() {
+        "ready" => paint.green(&version.phase),
+        "failed" | "back-off" | "unready" => paint.red(&version.phase),
+        _ => paint.dim(&version.phase),
+    };
+    let mut line = format!(
+        "  {:<9} {}  {phase}  {}  {}/{} ready",
+        version.role, version.version, version.engine, version.ready, version.replicas
+    );
+    if version.restarts > 0 {
+        line.push_str(&format!("  {} restarts", version.restarts));
+    }
+    if let Some(in_flight) = version.in_flight.filter(|count| *count > 0) {
+        line.push_str(&format!("  {in_flight} in flight"));
+    }
+    if let Some(reason) = &version.reason {
+        line.push_str(&format!("  ({reason})"));
+    }
+    line
+}
+
+impl Answer for StatusList {
+    fn json(&self) -> Value {
+        result("status", self)
+    }
+
+    fn human(&self, paint: &Paint) -> String {
+        if self.releases.is_empty() {
+            return "no release on this machine".to_owned();
+        }
+        let lines = self.releases.iter().map(|status| status.human(paint));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl Answer for HistoryRows {
+    fn json(&self) -> Value {
+        result("history", self)
+    }
+
+    fn human(&self, paint: &Paint) -> String {
+        let mut lines = vec![paint.dim(format!(
+            "{:>4}  {:<11} {:<11} {:<21} {}",
+            "rev", "version", "state", "deployed", "image"
+        ))];
+        lines.extend(self.revisions.iter().map(|row| {
+            format!(
+                "{:>4}  {:<11} {:<11} {:<21} {}",
+                row.revision, row.version, row.state, row.deployed_at, row.image
+            )
+        }));
+        lines.join("\n")
+    }
+}
+
+/// What `delete` answers.
+pub struct Deleted<'a>(pub &'a str);
+
+impl Answer for Deleted<'_> {
+    fn json(&self) -> Value {
+        json!({"event": "result", "verb": "delete", "release": self.0})
+    }
+
+    fn human(&self, _: &Paint) -> String {
+        String::new()
+    }
+}
+
+/// One line that an engine wrote.
+pub struct LogLine<'a> {
+    pub version: &'a str,
+    pub line: &'a str,
+}
+
+impl Show for LogLine<'_> {
+    fn json(&self) -> Option<Value> {
+        Some(json!({"event": "log", "version": self.version, "line": self.line}))
+    }
+
+    /// Log lines are an answer: they go to stdout, by [`super::Ui::raw`].
+    fn human(&self, _: &Screen) {}
+}
