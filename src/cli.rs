@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use crate::{
-    commands::{Session, completions, sim},
+    commands::{self, Session},
     error::{Failure, Outcome},
     ui::{Color, Output},
 };
@@ -59,14 +59,22 @@ pub struct Globals {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    Completions(completions::CompletionsArgs),
-    Sim(Box<sim::SimArgs>),
+    Status(commands::status::StatusArgs),
+    Logs(commands::logs::LogsArgs),
+    History(commands::history::HistoryArgs),
+    Delete(commands::delete::DeleteArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Sim(Box<commands::sim::SimArgs>),
 }
 
 impl Command {
     /// The verb as it is typed.
     pub fn verb(&self) -> &'static str {
         match self {
+            Self::Status(_) => "status",
+            Self::Logs(_) => "logs",
+            Self::History(_) => "history",
+            Self::Delete(_) => "delete",
             Self::Completions(_) => "completions",
             Self::Sim(_) => "sim",
         }
@@ -80,7 +88,13 @@ pub fn command() -> clap::Command {
 
 pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
     match command {
-        Command::Completions(args) => completions::run(args, self::command(), session).await,
-        Command::Sim(args) => sim::run(*args, session).await,
+        Command::Status(args) => commands::status::run(args, session).await,
+        Command::Logs(args) => commands::logs::run(args, session).await,
+        Command::History(args) => commands::history::run(args, session).await,
+        Command::Delete(args) => commands::delete::run(args, session).await,
+        Command::Completions(args) => {
+            commands::completions::run(args, self::command(), session).await
+        }
+        Command::Sim(args) => commands::sim::run(*args, session).await,
     }
 }

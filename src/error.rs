@@ -4,6 +4,7 @@ mod cluster;
 mod local;
 mod model;
 mod registry;
+mod release;
 mod sim;
 mod spec;
 mod traffic;

@@ -27,6 +27,7 @@ pub mod local;
 pub mod model;
 pub mod name;
 pub mod registry;
+pub mod release;
 pub mod sim;
 pub mod slo;
 pub mod spec;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home, run_id},
+    release_args::{ReleaseArgs, home, not_yet, run_id},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -16,7 +16,9 @@ use crate::{
 
 /// End a release and remove everything it made
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  infer delete chat --yes\n\nUnpacked models stay in the cache for the next deploy.")]
+#[command(
+    after_help = "Example:\n  infer delete chat --yes\n\nUnpacked models stay in the cache for the next deploy."
+)]
 pub struct DeleteArgs {
     #[command(flatten)]
     release: ReleaseArgs,
@@ -42,7 +44,7 @@ pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure
             release::local::delete::delete(&home, &found.name, drain).await?;
             drop(lock);
         }
-        Target::Kubernetes(place) => release::kubernetes::delete(place, &found.name, drain).await?,
+        Target::Kubernetes(_) => return Err(not_yet("delete")),
     }
     session.ui.note(&format!("{} is deleted", found.name));
     session.ui.answer(&Deleted(found.name.as_str()));

@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home},
+    release_args::{ReleaseArgs, home, not_yet},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -18,6 +18,7 @@ pub struct HistoryArgs {
     release: ReleaseArgs,
 }
 
+#[expect(clippy::unused_async, reason = "every verb has the same signature")]
 pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failure> {
     let home = home()?;
     let found = args.release.find(&home)?;
@@ -26,10 +27,13 @@ pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failur
             let history = release::local::record::read(&home, &found.name)?;
             HistoryRows::new(found.name.as_str(), &history)
         }
-        Target::Kubernetes(place) => release::kubernetes::history(place, &found.name).await?,
+        Target::Kubernetes(_) => return Err(not_yet("history")),
     };
     if rows.revisions.is_empty() {
-        return Err(release::Error::NoRelease { release: found.name }.into());
+        return Err(release::Error::NoRelease {
+            release: found.name,
+        }
+        .into());
     }
     session.ui.answer(&rows);
     Ok(Outcome::Done)

@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home},
+    release_args::{ReleaseArgs, home, not_yet},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -14,7 +14,9 @@ use crate::{
 
 /// Print what the engines of a release write
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  infer logs chat --tail 20\n  infer logs chat --follow --version v3c1f2a90b")]
+#[command(
+    after_help = "Examples:\n  infer logs chat --tail 20\n  infer logs chat --follow --version v3c1f2a90b"
+)]
 pub struct LogsArgs {
     #[command(flatten)]
     release: ReleaseArgs,
@@ -32,12 +34,20 @@ pub struct LogsArgs {
 pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> {
     let home = home()?;
     let found = args.release.find(&home)?;
-    let wanted = Wanted { version: args.version, follow: args.follow, tail: args.tail };
+    let wanted = Wanted {
+        version: args.version,
+        follow: args.follow,
+        tail: args.tail,
+    };
     let several = wanted.version.is_none();
     let on_line = |version: &str, line: &str| {
         session.ui.show(&LogLine { version, line });
         if !session.ui.is_json() {
-            session.ui.raw(&if several { format!("{version} {line}") } else { line.to_owned() });
+            session.ui.raw(&if several {
+                format!("{version} {line}")
+            } else {
+                line.to_owned()
+            });
         }
     };
     match &found.target {
@@ -45,10 +55,11 @@ pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> 
             release::local::logs::logs(&home, &found.name, &wanted, &on_line, &session.interrupt)
                 .await?;
         }
-        Target::Kubernetes(place) => {
-            release::kubernetes::logs(place, &found.name, &wanted, &on_line, &session.interrupt)
-                .await?;
-        }
+        Target::Kubernetes(_) => return Err(not_yet("logs")),
     }
-    Ok(if session.interrupt.signals().any() { Outcome::Interrupted } else { Outcome::Done })
+    Ok(if session.interrupt.signals().any() {
+        Outcome::Interrupted
+    } else {
+        Outcome::Done
+    })
 }

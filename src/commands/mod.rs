@@ -1,8 +1,13 @@
 //! One file a verb: its arguments and its `run`.
 
 pub mod completions;
+pub mod delete;
+pub mod history;
+pub mod logs;
+pub mod release_args;
 pub mod release_file;
 pub mod sim;
+pub mod status;
 
 use crate::{interrupt::Interrupt, ui::Ui};
 

@@ -1,35 +1,13 @@
 //! How a verb finds its release: by name, else by the `infer.yaml` of this folder.
 
-use std::path::PathBuf;
-
+use super::release_file::ReleaseFile;
 use crate::{
     error::Failure,
     home::Home,
     local,
     name::ReleaseName,
-    spec::{self, Kubernetes, Spec, Target},
+    spec::{Kubernetes, Spec, Target},
 };
-
-/// The flags that say which `infer.yaml` counts and what it says.
-#[derive(Debug, Clone, clap::Args)]
-pub struct SpecArgs {
-    /// The release's file
-    #[arg(long, short, value_name = "FILE", default_value = "infer.yaml", env = "INFER_FILE", hide_env = true)]
-    pub file: PathBuf,
-    /// Environment of the file to use
-    #[arg(long, value_name = "NAME", env = "INFER_ENV", hide_env = true)]
-    pub env: Option<String>,
-    /// Set a key of the file, such as scale.replicas=2
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-impl SpecArgs {
-    /// Reads and checks the file; a missing one is a usage error that says how to get one.
-    pub fn load(&self) -> Result<Spec, Failure> {
-        Ok(spec::load(&self.file, self.env.as_deref(), &self.sets)?)
-    }
-}
 
 /// A release by name, or the one of `infer.yaml`.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,7 +16,7 @@ pub struct ReleaseArgs {
     #[arg(value_name = "NAME")]
     pub name: Option<ReleaseName>,
     #[command(flatten)]
-    pub spec: SpecArgs,
+    pub file: ReleaseFile,
 }
 
 /// A release and where it lives.
@@ -53,7 +31,11 @@ pub struct Found {
 impl ReleaseArgs {
     /// The release that is meant; a name that is known on this machine needs no file.
     pub fn find(&self, home: &Home) -> Result<Found, Failure> {
-        let written = if self.spec.file.exists() { Some(self.spec.load()?) } else { None };
+        let written = if self.file.file.exists() {
+            Some(self.file.load()?)
+        } else {
+            None
+        };
         match (&self.name, written) {
             (None, Some(spec)) => Ok(found(spec)),
             (Some(name), Some(spec)) if spec.name == *name => Ok(found(spec)),
@@ -64,11 +46,15 @@ impl ReleaseArgs {
                 } else {
                     Target::Kubernetes(Kubernetes::default())
                 };
-                Ok(Found { name: name.clone(), target, spec: None })
+                Ok(Found {
+                    name: name.clone(),
+                    target,
+                    spec: None,
+                })
             }
             (None, None) => Err(Failure::usage(format!(
                 "no release is named, and there is no {}",
-                self.spec.file.display()
+                self.file.file.display()
             ))
             .hint("name one: `infer status` lists them")
             .hint("or make a file: `infer init`")),
@@ -77,12 +63,16 @@ impl ReleaseArgs {
 
     /// Whether nothing says which release is meant.
     pub fn says_nothing(&self) -> bool {
-        self.name.is_none() && !self.spec.file.exists()
+        self.name.is_none() && !self.file.file.exists()
     }
 }
 
 fn found(spec: Spec) -> Found {
-    Found { name: spec.name.clone(), target: spec.target.clone(), spec: Some(spec) }
+    Found {
+        name: spec.name.clone(),
+        target: spec.target.clone(),
+        spec: Some(spec),
+    }
 }
 
 /// The folders of this user.
@@ -96,4 +86,11 @@ pub fn home() -> Result<Home, Failure> {
 pub fn run_id() -> String {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     format!("{now}-{}", std::process::id())
+}
+
+/// The refusal of a verb that does not reach clusters yet.
+pub fn not_yet(verb: &str) -> Failure {
+    Failure::usage(format!(
+        "`infer {verb}` does not work on Kubernetes yet; target local does"
+    ))
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home},
+    release_args::{ReleaseArgs, home, not_yet},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -16,7 +16,9 @@ use crate::{
 
 /// Show what a release is doing: versions, traffic, an open canary
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  infer status            the release of ./infer.yaml, or all of this machine\n  infer status chat\n\nExit code 4: a canary was abandoned.")]
+#[command(
+    after_help = "Examples:\n  infer status            the release of ./infer.yaml, or all of this machine\n  infer status chat\n\nExit code 4: a canary was abandoned."
+)]
 pub struct StatusArgs {
     #[command(flatten)]
     release: ReleaseArgs,
@@ -36,12 +38,16 @@ pub async fn run(args: StatusArgs, session: &Session) -> Result<Outcome, Failure
     let found = args.release.find(&home)?;
     let status = match &found.target {
         Target::Local => release::local::status::status(&home, &found.name).await?,
-        Target::Kubernetes(place) => release::kubernetes::status(place, &found.name).await?,
+        Target::Kubernetes(_) => return Err(not_yet("status")),
     };
     session.ui.answer(&status);
     Ok(outcome(status.abandoned()))
 }
 
 fn outcome(abandoned: bool) -> Outcome {
-    if abandoned { Outcome::Undecided } else { Outcome::Done }
+    if abandoned {
+        Outcome::Undecided
+    } else {
+        Outcome::Done
+    }
 }

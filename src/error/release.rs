@@ -13,8 +13,10 @@ impl From<Error> for Failure {
             _ => Kind::Failed,
         };
         let mut failure = Self::new(kind, &error);
-        if let Error::NotReady { log_tail, .. } = &error {
-            failure.causes.extend(log_tail.iter().map(|line| format!("log: {line}")));
+        if let Error::NotReady(failed) = &error {
+            failure
+                .causes
+                .extend(failed.log_tail.iter().map(|line| format!("log: {line}")));
         }
         failure.hints(hints)
     }

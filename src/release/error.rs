@@ -8,6 +8,20 @@ use crate::{
     name::{ReleaseName, VersionId},
 };
 
+/// A version that did not come up, with the evidence at hand.
+#[derive(Debug, thiserror::Error)]
+#[error("{release} {version} did not start: {reason}")]
+pub struct NotReady {
+    pub release: ReleaseName,
+    pub version: VersionId,
+    pub phase: Phase,
+    pub reason: String,
+    /// The last lines the engine wrote.
+    pub log_tail: Vec<String>,
+    pub log: PathBuf,
+    pub live: Option<VersionId>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -19,17 +33,8 @@ pub enum Error {
     },
     #[error("{release} has no release on this machine")]
     NoRelease { release: ReleaseName },
-    #[error("{release} {version} did not start: {reason}")]
-    NotReady {
-        release: ReleaseName,
-        version: VersionId,
-        phase: Phase,
-        reason: String,
-        /// The last lines the engine wrote.
-        log_tail: Vec<String>,
-        log: PathBuf,
-        live: Option<VersionId>,
-    },
+    #[error(transparent)]
+    NotReady(Box<NotReady>),
     #[error("{release} has no earlier version to go back to")]
     NoPrevious { release: ReleaseName },
     #[error("{release} never served {version}")]
@@ -63,19 +68,23 @@ impl Error {
                 .map(|verb| format!("infer canary {verb} {release}"))
                 .collect(),
             Self::NoRelease { .. } => vec!["bring it up with `infer deploy`".to_owned()],
-            Self::NotReady { log, live, .. } => {
-                let mut hints = vec![format!("the whole log is {}", log.display())];
-                if let Some(live) = live {
+            Self::NotReady(failed) => {
+                let mut hints = vec![format!("the whole log is {}", failed.log.display())];
+                if let Some(live) = &failed.live {
                     hints.push(format!("live {live} still serves 100%"));
                 }
                 hints
             }
             Self::NoPrevious { release } | Self::UnknownVersion { release, .. } => {
-                vec![format!("see what it has served with `infer history {release}`")]
+                vec![format!(
+                    "see what it has served with `infer history {release}`"
+                )]
             }
             Self::NoEngine { how, .. } => vec![how.clone()],
             Self::NoSecret { variable, .. } => {
-                vec![format!("set it for this command: `{variable}=… infer deploy`")]
+                vec![format!(
+                    "set it for this command: `{variable}=… infer deploy`"
+                )]
             }
             Self::File { .. } | Self::Engine(_) | Self::Interrupted => Vec::new(),
         }

@@ -42,17 +42,38 @@ pub enum Event {
         version: VersionId,
         what: String,
     },
-    PhaseStarted { phase: Phase, detail: String },
-    PhaseDone { phase: Phase, took: Duration, detail: String },
+    PhaseStarted {
+        phase: Phase,
+        detail: String,
+    },
+    PhaseDone {
+        phase: Phase,
+        took: Duration,
+        detail: String,
+    },
     /// All traffic goes to `version` from here on.
-    Moved { version: VersionId, from: Option<VersionId> },
-    Draining { version: VersionId, in_flight: u64 },
+    Moved {
+        version: VersionId,
+        from: Option<VersionId>,
+    },
+    Draining {
+        version: VersionId,
+        in_flight: u64,
+    },
     /// The old version is down.
-    Drained { version: VersionId, took: Duration },
+    Drained {
+        version: VersionId,
+        took: Duration,
+    },
     /// The new version did not make it and is gone again.
-    Withdrawn { version: VersionId, live: Option<VersionId> },
+    Withdrawn {
+        version: VersionId,
+        live: Option<VersionId>,
+    },
     /// Something a person should know that changes nothing.
-    Noticed { message: String },
+    Noticed {
+        message: String,
+    },
 }
 
 /// Seconds each phase took; `null` where it was not needed.

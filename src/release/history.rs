@@ -53,7 +53,10 @@ pub struct History<E> {
 
 impl<E> Default for History<E> {
     fn default() -> Self {
-        Self { revisions: Vec::new(), next: 1 }
+        Self {
+            revisions: Vec::new(),
+            next: 1,
+        }
     }
 }
 
@@ -69,7 +72,8 @@ pub struct Entry<E> {
 impl<E> History<E> {
     /// Records that `entry` is up beside live; a version that is here already moves to the end.
     pub fn candidate(&mut self, entry: Entry<E>, now: Timestamp) {
-        self.revisions.retain(|known| known.version != entry.version);
+        self.revisions
+            .retain(|known| known.version != entry.version);
         self.revisions.push(Revision {
             revision: self.next,
             version: entry.version,
@@ -95,23 +99,33 @@ impl<E> History<E> {
     }
 
     pub fn refuse(&mut self, version: &VersionId) {
-        let known = self.revisions.iter_mut().find(|known| known.version == *version);
+        let known = self
+            .revisions
+            .iter_mut()
+            .find(|known| known.version == *version);
         if let Some(known) = known.filter(|known| known.state == RevisionState::Candidate) {
             known.state = RevisionState::Refused;
         }
     }
 
     pub fn find(&self, version: &VersionId) -> Option<&Revision<E>> {
-        self.revisions.iter().find(|known| known.version == *version)
+        self.revisions
+            .iter()
+            .find(|known| known.version == *version)
     }
 
     pub fn live(&self) -> Option<&Revision<E>> {
-        self.revisions.iter().find(|known| known.state == RevisionState::Live)
+        self.revisions
+            .iter()
+            .find(|known| known.state == RevisionState::Live)
     }
 
     /// The newest revision that has served before the live one: where `rollback` goes.
     pub fn previous(&self) -> Option<&Revision<E>> {
-        self.revisions.iter().rev().find(|known| known.state == RevisionState::Superseded)
+        self.revisions
+            .iter()
+            .rev()
+            .find(|known| known.state == RevisionState::Superseded)
     }
 
     /// Drops the oldest that neither serve nor are about to, beyond `keep`.
@@ -146,7 +160,12 @@ mod tests {
 
     fn entry(digit: u8) -> Entry<()> {
         let image = format!("oci:image@sha256:{digit}");
-        Entry { version: version(digit), image, simulated: false, engine: () }
+        Entry {
+            version: version(digit),
+            image,
+            simulated: false,
+            engine: (),
+        }
     }
 
     fn deployed(digits: &[u8], keep: usize) -> History<()> {
@@ -171,7 +190,11 @@ mod tests {
     #[test]
     fn a_version_that_returns_gets_a_new_revision_and_no_twin() {
         let history = deployed(&[1, 2, 1], 10);
-        let numbers: Vec<_> = history.revisions.iter().map(|known| known.revision).collect();
+        let numbers: Vec<_> = history
+            .revisions
+            .iter()
+            .map(|known| known.revision)
+            .collect();
         assert_eq!(numbers, [2, 3]);
         assert_eq!(history.live().unwrap().version, version(1));
     }
@@ -179,7 +202,11 @@ mod tests {
     #[test]
     fn only_old_revisions_are_pruned_and_numbers_are_never_reused() {
         let history = deployed(&[1, 2, 3, 4, 5], 2);
-        let kept: Vec<_> = history.revisions.iter().map(|known| known.revision).collect();
+        let kept: Vec<_> = history
+            .revisions
+            .iter()
+            .map(|known| known.revision)
+            .collect();
         assert_eq!(kept, [3, 4, 5]);
         assert_eq!(history.next, 6);
     }

@@ -33,6 +33,9 @@ impl HistoryRows {
             image: known.image.clone(),
             simulated: known.simulated,
         });
-        Self { release: release.to_owned(), revisions: revisions.collect() }
+        Self {
+            release: release.to_owned(),
+            revisions: revisions.collect(),
+        }
     }
 }

@@ -33,8 +33,14 @@ pub struct CanaryOpen {
 /// Decides by the life of a release (DESIGN §2).
 pub fn plan(wanted: &VersionId, current: &Current) -> Result<Action, CanaryOpen> {
     if let Some(run) = &current.canary {
-        let candidate = current.candidate.as_ref().map_or("a candidate", VersionId::as_str);
-        return Err(CanaryOpen { candidate: candidate.to_owned(), run: run.clone() });
+        let candidate = current
+            .candidate
+            .as_ref()
+            .map_or("a candidate", VersionId::as_str);
+        return Err(CanaryOpen {
+            candidate: candidate.to_owned(),
+            run: run.clone(),
+        });
     }
     Ok(match &current.live {
         None => Action::First,
@@ -57,7 +63,10 @@ mod tests {
         assert_eq!(plan(&version(1), &current), Ok(Action::First));
         current.live = Some(version(1));
         assert_eq!(plan(&version(1), &current), Ok(Action::Unchanged));
-        assert_eq!(plan(&version(2), &current), Ok(Action::Replace { live: version(1) }));
+        assert_eq!(
+            plan(&version(2), &current),
+            Ok(Action::Replace { live: version(1) })
+        );
     }
 
     #[test]
@@ -68,6 +77,9 @@ mod tests {
             canary: Some("run-1".to_owned()),
         };
         let refused = plan(&version(1), &current).unwrap_err();
-        assert_eq!(refused.to_string(), "a canary of v000000002 is open (run run-1)");
+        assert_eq!(
+            refused.to_string(),
+            "a canary of v000000002 is open (run run-1)"
+        );
     }
 }

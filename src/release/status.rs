@@ -53,7 +53,9 @@ pub struct VersionStatus {
 impl Status {
     /// Whether a canary was left behind, which `status` answers with exit code 4.
     pub fn abandoned(&self) -> bool {
-        self.canary.as_ref().is_some_and(|canary| canary.abandoned_since.is_some())
+        self.canary
+            .as_ref()
+            .is_some_and(|canary| canary.abandoned_since.is_some())
     }
 }
 

@@ -6,6 +6,7 @@
 mod figure;
 mod paint;
 mod prompt;
+mod release;
 mod screen;
 mod sim;
 
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 pub use self::{
     figure::{bar, bytes, percent, rate, seconds, sparkline},
     paint::{Color, Paint},
+    release::{Deleted, LogLine, Moved},
     screen::Screen,
 };
 use crate::error::Failure;

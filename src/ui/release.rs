@@ -17,14 +17,24 @@ use crate::{
 impl Show for Event {
     fn json(&self) -> Option<Value> {
         Some(match self {
-            Self::Planned { release, target, live, version, what } => json!({
+            Self::Planned {
+                release,
+                target,
+                live,
+                version,
+                what,
+            } => json!({
                 "event": "planned", "release": release, "target": target,
                 "live": live, "version": version, "what": what,
             }),
             Self::PhaseStarted { phase, detail } => {
                 json!({"event": "phase-started", "phase": phase, "detail": detail})
             }
-            Self::PhaseDone { phase, took, detail } => json!({
+            Self::PhaseDone {
+                phase,
+                took,
+                detail,
+            } => json!({
                 "event": "phase-done", "phase": phase, "seconds": rounded(*took), "detail": detail,
             }),
             Self::Moved { version, from } => {
@@ -46,37 +56,68 @@ impl Show for Event {
     fn human(&self, screen: &Screen) {
         let paint = screen.paint();
         match self {
-            Self::Planned { release, target, live, version, what } => {
+            Self::Planned {
+                release,
+                target,
+                live,
+                version,
+                what,
+            } => {
                 let arrow = match live {
                     Some(live) if live == version => format!("live {version}"),
                     Some(live) => format!("live {live} → {version}"),
                     None => format!("→ {version}"),
                 };
-                screen.line(&format!("{} on {target}   {arrow}: {what}", paint.bold(release)));
+                screen.line(&format!(
+                    "{} on {target}   {arrow}: {what}",
+                    paint.bold(release)
+                ));
             }
             Self::PhaseStarted { phase, detail } => {
                 screen.live(&[format!("  {:<12} {detail}", phase.name())]);
             }
-            Self::PhaseDone { phase, took, detail } => {
+            Self::PhaseDone {
+                phase,
+                took,
+                detail,
+            } => {
                 let name = format!("{:<12}", phase.name());
-                screen.line(&format!("{} {name} {:>8}   {detail}", paint.green("✓"), seconds(*took)));
+                screen.line(&format!(
+                    "{} {name} {:>8}   {detail}",
+                    paint.green("✓"),
+                    seconds(*took)
+                ));
             }
             Self::Moved { version, from } => {
-                let from = from.as_ref().map_or_else(String::new, |from| format!(", before {from}"));
-                screen.line(&format!("{} {:<12} {version} serves 100%{from}", paint.green("✓"), "moved"));
+                let from = from
+                    .as_ref()
+                    .map_or_else(String::new, |from| format!(", before {from}"));
+                screen.line(&format!(
+                    "{} {:<12} {version} serves 100%{from}",
+                    paint.green("✓"),
+                    "moved"
+                ));
             }
             Self::Draining { version, in_flight } => {
-                screen.live(&[format!("  {:<12} {version}, {in_flight} requests in flight", "drain")]);
+                screen.live(&[format!(
+                    "  {:<12} {version}, {in_flight} requests in flight",
+                    "drain"
+                )]);
             }
             Self::Drained { version, took } => screen.line(&format!(
                 "{} {:<12} {:>8}   {version} is down, kept for rollback",
-                paint.green("✓"), "drained", seconds(*took),
+                paint.green("✓"),
+                "drained",
+                seconds(*took),
             )),
             Self::Withdrawn { version, live } => {
                 let live = live.as_ref().map_or_else(String::new, |live: &VersionId| {
                     format!("; live {live} was not touched")
                 });
-                screen.line(&format!("{} {version} is withdrawn{live}", paint.yellow("!")));
+                screen.line(&format!(
+                    "{} {version} is withdrawn{live}",
+                    paint.yellow("!")
+                ));
             }
             Self::Noticed { message } => screen.line(message),
         }
@@ -116,17 +157,24 @@ impl Answer for Status {
     }
 
     fn human(&self, paint: &Paint) -> String {
-        let mut lines = vec![heading(self, paint)];
+        let mut lines = vec![heading(self, *paint)];
         if !self.running {
             lines.push("  not running; `infer deploy` brings it up again".to_owned());
         }
-        lines.extend(self.versions.iter().map(|version| version_line(version, paint)));
+        lines.extend(
+            self.versions
+                .iter()
+                .map(|version| version_line(version, *paint)),
+        );
         if let Some(canary) = &self.canary {
             let state = match &canary.abandoned_since {
                 Some(since) => paint.red(format!("abandoned since {since}")),
                 None => "open".to_owned(),
             };
-            lines.push(format!("  canary {} at {}%: {state}", canary.run, self.weight));
+            lines.push(format!(
+                "  canary {} at {}%: {state}",
+                canary.run, self.weight
+            ));
             lines.push(format!(
                 "  next: infer canary status|resume|promote|abort {}",
                 self.release
@@ -139,13 +187,22 @@ impl Answer for Status {
     }
 }
 
-fn heading(status: &Status, paint: &Paint) -> String {
+fn heading(status: &Status, paint: Paint) -> String {
     let endpoint = status.endpoint.as_deref().unwrap_or("no endpoint");
-    let simulated = if status.simulated { "   simulated: no model is run" } else { "" };
-    format!("{}   {}   {endpoint}{}", paint.bold(&status.release), status.target, paint.yellow(simulated))
+    let simulated = if status.simulated {
+        "   simulated: no model is run"
+    } else {
+        ""
+    };
+    format!(
+        "{}   {}   {endpoint}{}",
+        paint.bold(&status.release),
+        status.target,
+        paint.yellow(simulated)
+    )
 }
 
-fn version_line(version: &VersionStatus, paint: &Paint) -> String {
+fn version_line(version: &VersionStatus, paint: Paint) -> String {
     let phase = match version.phase.as_str() {
         "ready" => paint.green(&version.phase),
         "failed" | "back-off" | "unready" => paint.red(&version.phase),
@@ -156,13 +213,13 @@ fn version_line(version: &VersionStatus, paint: &Paint) -> String {
         version.role, version.version, version.engine, version.ready, version.replicas
     );
     if version.restarts > 0 {
-        line.push_str(&format!("  {} restarts", version.restarts));
+        line = format!("{line}  {} restarts", version.restarts);
     }
     if let Some(in_flight) = version.in_flight.filter(|count| *count > 0) {
-        line.push_str(&format!("  {in_flight} in flight"));
+        line = format!("{line}  {in_flight} in flight");
     }
     if let Some(reason) = &version.reason {
-        line.push_str(&format!("  ({reason})"));
+        line = format!("{line}  ({reason})");
     }
     line
 }

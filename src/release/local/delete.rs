@@ -18,7 +18,9 @@ pub async fn delete(home: &Home, release: &ReleaseName, drain: Duration) -> Resu
     let place = Place::new(home, release);
     let known = place.record().exists() || !record::read(home, release)?.revisions.is_empty();
     if !known {
-        return Err(Error::NoRelease { release: release.clone() });
+        return Err(Error::NoRelease {
+            release: release.clone(),
+        });
     }
     let client = match Client::connect(home, release).await {
         Err(local::Error::NotRunning { .. }) => {

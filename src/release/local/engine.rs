@@ -8,15 +8,15 @@ use std::{
 };
 
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::{
     local::{self, PORT_PLACEHOLDER},
     name::{VersionId, VersionIdError},
+    registry::Digest,
     release::error::Error,
     spec::{
-        Secret, Spec,
-        engine::{self, Kind, Process},
+        Place, Secret, Spec,
+        engine::{self, Kind},
     },
 };
 
@@ -26,20 +26,10 @@ const MODEL_PLACEHOLDER: &str = "{model}";
 /// Only this machine may ask an engine; others come through the gateway.
 const HOST: &str = "127.0.0.1";
 
-/// The engine of the wanted version, except for its program and its model's folder.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Blueprint {
-    pub version: VersionId,
-    /// Program first; `{model}` and `{port}` still in it.
-    argv: Vec<String>,
-    /// Whether `argv[0]` is looked up by `infer`, not given in `engine.command`.
-    own_program: bool,
-}
-
-/// Makes the command line and the version id: a hash of the model's digest, `argv`, the
-/// environment's names and non-secret values (DESIGN §2), so nothing else changes a version.
-pub fn blueprint(spec: &Spec, model_digest: &str) -> Result<Blueprint, Error> {
-    let argv = argv(spec)?;
+/// The version's id: a hash of the model's digest, the command line with placeholders for
+/// what is this machine's, the environment's names and non-secret values (DESIGN §2).
+pub fn version(spec: &Spec, model_digest: &str) -> Result<VersionId, Error> {
+    let argv = argv(spec, None, MODEL_PLACEHOLDER, FILE_PLACEHOLDER)?;
     let secrets: Vec<_> = spec.secrets.keys().collect();
     // serde_json's maps are sorted: the same facts give the same bytes.
     let canonical = json!({
@@ -48,64 +38,46 @@ pub fn blueprint(spec: &Spec, model_digest: &str) -> Result<Blueprint, Error> {
         "model": model_digest,
         "secrets": secrets,
     });
-    let version = version_of(&canonical.to_string()).map_err(|error| Error::Engine(error.to_string()))?;
-    Ok(Blueprint { version, argv, own_program: spec.engine.command.is_none() })
+    version_of(&canonical.to_string()).map_err(|error| Error::Engine(error.to_string()))
 }
 
 fn version_of(canonical: &str) -> Result<VersionId, VersionIdError> {
-    let hash = Sha256::digest(canonical.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    VersionId::from_sha256_hex(&hex)
+    VersionId::from_sha256_hex(&Digest::of(canonical.as_bytes()).hex())
 }
 
-fn argv(spec: &Spec) -> Result<Vec<String>, Error> {
-    if let Some(command) = &spec.engine.command {
-        let served = |word: &String| word.replace("{served_name}", &spec.model.served_name);
-        return Ok(command.iter().map(served).collect());
-    }
-    let drain = engine::drain(
-        spec.engine.kind,
-        spec.engine.version.as_ref(),
-        spec.rollout.drain_s,
-    );
-    let process = Process {
-        program: engine::binary(spec.engine.kind),
-        model: Some(MODEL_PLACEHOLDER),
-        file: Some(spec.model.file.as_deref().unwrap_or(FILE_PLACEHOLDER)),
-        served_name: &spec.model.served_name,
+fn argv(spec: &Spec, program: Option<&str>, model: &str, file: &str) -> Result<Vec<String>, Error> {
+    let place = Place {
+        program,
+        model: Some(model),
+        file: Some(file),
         host: HOST,
         port: PORT_PLACEHOLDER,
-        args: &spec.engine.args,
-        drain: &drain,
     };
-    engine::argv(spec.engine.kind, &process).map_err(|error| Error::Engine(error.to_string()))
+    spec.argv(&place)
+        .map_err(|error| Error::Engine(error.to_string()))
 }
 
 /// What stands for the one GGUF file of a model until the folder is there.
 const FILE_PLACEHOLDER: &str = "{file}";
 
-/// Completes the blueprint: the program found, the model's folder and the secrets filled in.
+/// The process that serves the version: its program found, its model's folder filled in.
 pub fn engine(
     spec: &Spec,
-    blueprint: &Blueprint,
+    version: &VersionId,
     model: &Path,
     model_digest: &str,
 ) -> Result<local::Engine, Error> {
-    let folder = model.to_string_lossy();
-    let file = match blueprint.argv.iter().any(|word| word.contains(FILE_PLACEHOLDER)) {
-        true => gguf_file(model)?,
-        false => String::new(),
+    let own = match &spec.engine.command {
+        Some(_) => None,
+        None => Some(program(spec.engine.kind)?.to_string_lossy().into_owned()),
     };
-    let mut argv: Vec<_> = blueprint
-        .argv
-        .iter()
-        .map(|word| word.replace(MODEL_PLACEHOLDER, &folder).replace(FILE_PLACEHOLDER, &file))
-        .collect();
-    if blueprint.own_program {
-        argv[0] = program(spec.engine.kind)?.to_string_lossy().into_owned();
-    }
+    let file = match spec.engine.kind {
+        Kind::LlamaCpp if spec.model.file.is_none() && own.is_some() => gguf_file(model)?,
+        _ => String::new(),
+    };
+    let argv = argv(spec, own.as_deref(), &model.to_string_lossy(), &file)?;
     Ok(local::Engine {
-        version: blueprint.version.clone(),
+        version: version.clone(),
         simulated: spec.engine.kind.is_simulated(),
         kind: spec.engine.kind.name().to_owned(),
         argv,
@@ -137,28 +109,39 @@ fn program(kind: Kind) -> Result<PathBuf, Error> {
 }
 
 fn on_path(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| {
-        candidate
-            .metadata()
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    })
+    env::split_paths(path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| {
+            candidate
+                .metadata()
+                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        })
 }
 
 /// Which of the caller's environment variables hold the engine's secrets.
 pub fn secret_variables(spec: &Spec) -> BTreeMap<String, String> {
-    let variable = |(name, secret): (&String, &Secret)| {
-        (name.clone(), secret.env.clone().unwrap_or_else(|| name.clone()))
-    };
+    let variable = |(name, secret): (&String, &Secret)| (name.clone(), secret.env.clone());
     spec.secrets.iter().map(variable).collect()
 }
 
 /// The GGUF that llama.cpp is given: the only one, or the first of its shards.
 fn gguf_file(model: &Path) -> Result<String, Error> {
-    let unreadable = |source| Error::File { act: "read", path: model.to_owned(), source };
+    let unreadable = |source| Error::File {
+        act: "read",
+        path: model.to_owned(),
+        source,
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(model).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-        if Path::new(&name).extension().is_some_and(|extension| extension == "gguf") {
+        let name = entry
+            .map_err(unreadable)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if Path::new(&name)
+            .extension()
+            .is_some_and(|extension| extension == "gguf")
+        {
             files.push(name);
         }
     }
@@ -166,7 +149,10 @@ fn gguf_file(model: &Path) -> Result<String, Error> {
     choose_gguf(&files).map(str::to_owned).ok_or_else(|| {
         Error::Engine(match files.len() {
             0 => "the model has no .gguf file for llama.cpp to load".to_owned(),
-            _ => format!("the model has several GGUF files ({}); say which in model.file", files.join(", ")),
+            _ => format!(
+                "the model has several GGUF files ({}); say which in model.file",
+                files.join(", ")
+            ),
         })
     })
 }

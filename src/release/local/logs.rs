@@ -59,7 +59,10 @@ async fn versions(
     if let Some(version) = &wanted.version {
         return match history.find(version) {
             Some(known) => Ok(vec![known.version.clone()]),
-            None => Err(Error::UnknownVersion { release: release.clone(), version: version.clone() }),
+            None => Err(Error::UnknownVersion {
+                release: release.clone(),
+                version: version.clone(),
+            }),
         };
     }
     let split = match Client::connect(home, release).await {
@@ -69,10 +72,16 @@ async fn versions(
     };
     let versions: Vec<_> = match split {
         Some(split) => split.live.into_iter().chain(split.candidate).collect(),
-        None => history.live().map(|live| live.version.clone()).into_iter().collect(),
+        None => history
+            .live()
+            .map(|live| live.version.clone())
+            .into_iter()
+            .collect(),
     };
     if versions.is_empty() {
-        return Err(Error::NoRelease { release: release.clone() });
+        return Err(Error::NoRelease {
+            release: release.clone(),
+        });
     }
     Ok(versions)
 }
@@ -88,9 +97,17 @@ struct Log {
 
 impl Log {
     fn open(path: PathBuf, version: &VersionId) -> Result<Self, Error> {
-        let file = File::open(&path)
-            .map_err(|source| Error::File { act: "read", path: path.clone(), source })?;
-        Ok(Self { path, version: version.to_string(), file: BufReader::new(file), part: Vec::new() })
+        let file = File::open(&path).map_err(|source| Error::File {
+            act: "read",
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Self {
+            path,
+            version: version.to_string(),
+            file: BufReader::new(file),
+            part: Vec::new(),
+        })
     }
 
     fn last(&mut self, count: usize, on_line: &(dyn Fn(&str, &str) + Sync)) -> Result<(), Error> {
@@ -101,7 +118,9 @@ impl Log {
                 last.pop_front();
             }
         }
-        last.iter().for_each(|line| on_line(&self.version, line));
+        for line in &last {
+            on_line(&self.version, line);
+        }
         Ok(())
     }
 
@@ -109,26 +128,33 @@ impl Log {
         while let Some(line) = self.line()? {
             on_line(&self.version, &line);
         }
-        self.reopen_if_replaced().map_err(|source| self.failed(source))
+        self.reopen_if_replaced()
+            .map_err(|source| self.failed(source))
     }
 
     /// The next whole line, or `None` until more is written.
     fn line(&mut self) -> Result<Option<String>, Error> {
         let room = LINE_BYTES_MAX.saturating_sub(self.part.len() as u64).max(1);
-        let read = (&mut self.file).take(room).read_until(b'\n', &mut self.part);
+        let read = (&mut self.file)
+            .take(room)
+            .read_until(b'\n', &mut self.part);
         read.map_err(|source| self.failed(source))?;
         let whole = self.part.last() == Some(&b'\n') || self.part.len() as u64 >= LINE_BYTES_MAX;
         if !whole {
             return Ok(None);
         }
-        let line = String::from_utf8_lossy(&self.part).trim_end_matches(['\n', '\r']).to_owned();
+        let line = String::from_utf8_lossy(&self.part)
+            .trim_end_matches(['\n', '\r'])
+            .to_owned();
         self.part.clear();
         Ok(Some(line))
     }
 
     /// A log that was trimmed starts anew; one that was rotated is another file.
     fn reopen_if_replaced(&mut self) -> io::Result<()> {
-        let Ok(named) = std::fs::metadata(&self.path) else { return Ok(()) };
+        let Ok(named) = std::fs::metadata(&self.path) else {
+            return Ok(());
+        };
         let open = self.file.get_ref().metadata()?;
         if named.ino() != open.ino() {
             self.file = BufReader::new(File::open(&self.path)?);
@@ -139,7 +165,11 @@ impl Log {
     }
 
     fn failed(&self, source: io::Error) -> Error {
-        Error::File { act: "read", path: self.path.clone(), source }
+        Error::File {
+            act: "read",
+            path: self.path.clone(),
+            source,
+        }
     }
 }
 

@@ -5,11 +5,7 @@ use std::time::{Duration, Instant};
 use crate::{
     local::{Client, SplitChange, State},
     name::VersionId,
-    release::{
-        error::Error,
-        event::Event,
-        plan::Current,
-    },
+    release::{error::Error, event::Event, plan::Current},
     weight::Weight,
 };
 

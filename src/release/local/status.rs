@@ -44,7 +44,9 @@ pub async fn status(home: &Home, release: &ReleaseName) -> Result<Status, Error>
 fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
     let history = record::read(home, release)?;
     if history.revisions.is_empty() {
-        return Err(Error::NoRelease { release: release.clone() });
+        return Err(Error::NoRelease {
+            release: release.clone(),
+        });
     }
     Ok(Status {
         release: release.to_string(),
@@ -64,15 +66,26 @@ fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
 /// A canary whose journal is open and whose lock nobody holds has been left behind.
 fn canary(split: &Split, held: bool) -> Option<CanaryStatus> {
     let run = split.run()?.to_owned();
-    let written = split.journal.as_ref()?.get("updated_ms").and_then(serde_json::Value::as_i64);
+    let written = split
+        .journal
+        .as_ref()?
+        .get("updated_ms")
+        .and_then(serde_json::Value::as_i64);
     let since = written
         .and_then(|ms| Timestamp::from_millisecond(ms).ok())
         .map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
-    Some(CanaryStatus { run, abandoned_since: (!held).then_some(since) })
+    Some(CanaryStatus {
+        run,
+        abandoned_since: (!held).then_some(since),
+    })
 }
 
 fn versions(state: &State) -> Vec<VersionStatus> {
-    let mut versions: Vec<_> = state.versions.iter().map(|known| version(known, &state.split)).collect();
+    let mut versions: Vec<_> = state
+        .versions
+        .iter()
+        .map(|known| version(known, &state.split))
+        .collect();
     versions.sort_by_key(|known| match known.role.as_str() {
         "live" => 0,
         "candidate" => 1,
@@ -124,7 +137,10 @@ mod tests {
         assert_eq!(canary(&split, false), None);
         split.journal = Some(json!({"run_id": "r1", "updated_ms": 1_700_000_000_000_i64}));
         let left = canary(&split, false).unwrap();
-        assert_eq!(left.abandoned_since.as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(
+            left.abandoned_since.as_deref(),
+            Some("2023-11-14T22:13:20Z")
+        );
         assert_eq!(canary(&split, true).unwrap().abandoned_since, None);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     local::{Client, Engine, Phase as EnginePhase, VersionState},
     name::VersionId,
     release::{
-        error::Error,
+        error::{Error, NotReady},
         event::{Event, Phase, PhaseSeconds},
     },
 };
@@ -47,7 +47,7 @@ pub async fn bring_up(
     });
     let mut state = client.start(engine).await?;
     // The supervisor has its own deadline; this one only ends a supervisor that hangs.
-    let limit = Duration::from_secs(engine.startup_s) + Duration::from_secs(60);
+    let limit = Duration::from_secs(engine.startup_s) + Duration::from_mins(1);
     loop {
         match &state.phase {
             EnginePhase::Ready => break,
@@ -71,7 +71,9 @@ pub async fn bring_up(
     }
     let took = started.elapsed();
     seconds.set(Phase::Load, took);
-    let detail = state.port.map_or_else(String::new, |port| format!("port {port}"));
+    let detail = state
+        .port
+        .map_or_else(String::new, |port| format!("port {port}"));
     on_event(Event::PhaseDone {
         phase: Phase::Load,
         took,
@@ -90,7 +92,7 @@ fn not_ready(
     reason: &str,
     live: Option<&VersionId>,
 ) -> Error {
-    Error::NotReady {
+    Error::NotReady(Box::new(NotReady {
         release: client.release().clone(),
         version: state.version.clone(),
         phase: Phase::Load,
@@ -98,7 +100,7 @@ fn not_ready(
         log_tail: log_tail(&state.log).unwrap_or_default(),
         log: state.log.clone(),
         live: live.cloned(),
-    }
+    }))
 }
 
 /// The last lines of a log, oldest first.
@@ -109,9 +111,15 @@ pub fn log_tail(path: &Path) -> io::Result<Vec<String>> {
     let mut end = Vec::new();
     file.take(LOG_TAIL_BYTES).read_to_end(&mut end)?;
     let text = String::from_utf8_lossy(&end);
-    let lines: Vec<_> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
     let from = lines.len().saturating_sub(LOG_TAIL_LINES);
-    Ok(lines[from..].iter().map(|line| (*line).to_owned()).collect())
+    Ok(lines[from..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect())
 }
 
 #[cfg(test)]
@@ -121,7 +129,8 @@ mod tests {
     #[test]
     fn the_tail_of_a_log_is_its_last_lines_that_say_something() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let text: String = (0..2000).map(|n| format!("line {n}\n\n")).collect();
+        let lines: Vec<_> = (0..2000).map(|n| format!("line {n}\n")).collect();
+        let text = lines.join("\n");
         std::fs::write(file.path(), text).unwrap();
         let tail = log_tail(file.path()).unwrap();
         assert_eq!(tail.len(), LOG_TAIL_LINES);
