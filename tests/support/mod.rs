@@ -5,5 +5,9 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod gguf;
 pub mod infer;
+pub mod llama;
 pub mod process;
+pub mod registry;
+pub mod setup;

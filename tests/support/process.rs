@@ -1,8 +1,8 @@
 //! A process of a test: killed on drop, and no wait without a limit.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::{Duration, Instant},
@@ -11,32 +11,47 @@ use std::{
 /// How long anything in a test may take before the test fails; generous, for busy machines.
 pub const LIMIT: Duration = Duration::from_mins(1);
 
-/// A running process and the lines of its stdout.
+/// Which output of a process a test reads; the other goes to the test's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    Stdout,
+    Stderr,
+}
+
+/// A running process and the lines it writes.
 pub struct Process {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl Process {
-    /// Starts `command`; its stderr goes to the test's.
+    /// Starts `command` and reads its stdout.
     pub fn start(command: &mut Command) -> Self {
+        Self::start_reading(command, Reads::Stdout)
+    }
+
+    pub fn start_reading(command: &mut Command, reads: Reads) -> Self {
+        command.stdin(Stdio::null());
+        match reads {
+            Reads::Stdout => command.stdout(Stdio::piped()),
+            Reads::Stderr => command.stderr(Stdio::piped()),
+        };
         let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let stdout = child.stdout.take().expect("stdout is piped");
-        Self {
-            child,
-            lines: read_lines(stdout),
-        }
+        let lines = match (child.stdout.take(), child.stderr.take()) {
+            (Some(stdout), _) => read_lines(stdout),
+            (None, Some(stderr)) => read_lines(stderr),
+            (None, None) => panic!("nothing of {command:?} is read"),
+        };
+        Self { child, lines }
     }
 
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// The next line of stdout; fails when there is none in time.
+    /// The next line it writes; fails when there is none in time.
     pub fn line(&mut self) -> String {
         let line = self.lines.recv_timeout(LIMIT).ok();
         line.unwrap_or_else(|| panic!("no line from process {}: {:?}", self.id(), self.exited()))
@@ -107,10 +122,10 @@ pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn read_lines(stdout: ChildStdout) -> Receiver<String> {
+fn read_lines(output: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
-        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
             if sender.send(line).is_err() {
                 break;
             }
