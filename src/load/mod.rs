@@ -1,16 +1,62 @@
 //! Load tests of OpenAI-compatible servers, and the measuring that others share.
 //!
-//! The pure parts are [`sse`] (bytes → events), [`timing`] (one answer's bytes and
-//! arrival instants → what its user felt, or why it failed) and [`quantile`].
+//! A run is a [`Plan`] against a [`Target`]: [`run`] drives it and ends in
+//! [`Measured`] records, which [`Measured::summarize`] turns into the [`Summary`]
+//! that pipelines read. Pure, and used by the local gateway and by canaries too:
+//! [`sse`] (bytes → events), [`timing`] (one answer's bytes and arrival instants →
+//! what its user felt, or why it failed) and [`quantile`]. [`Client`] sends one
+//! request and times it.
 
 mod chunk;
+mod client;
+mod clock;
+mod error;
 mod fault;
+mod gate;
+mod live;
+mod measure;
+mod plan;
+mod prompt;
 pub mod quantile;
+mod request;
+mod run;
+mod schedule;
+mod scrape;
 pub mod sse;
+mod summary;
+mod target;
 pub mod timing;
+mod worker;
 
 pub use self::{
     chunk::{Chunk, Finish, Usage},
+    client::{Answer, Client, Connection, Timeouts, VERSION_HEADER},
+    error::Error,
     fault::{Failed, Fault},
+    gate::{Figures, GateResult},
+    live::{Quantiles, View},
+    measure::{Counted, Latency, QUANTILES, Values},
+    plan::{Amount, Pace, Plan},
+    prompt::{Entry, Prompt, PromptError, Prompts},
+    request::{Api, Body, Shape},
+    run::{Finish as RunFinish, run},
+    schedule::{Arrival, ArrivalError, Rate, RateError, Schedule},
+    scrape::ServerFigures,
+    summary::{
+        Added, ClientReport, DELIVERED_MIN, Good, Measured, Offered, Record, Requests, Summary,
+        TokenSource, Tokens, Verdict,
+    },
+    target::{Engine, Target, base},
     timing::Latencies,
 };
+
+/// What a run reports while it goes on.
+#[derive(Debug, Clone)]
+pub enum Event<'a> {
+    WarmedUp {
+        requests: u64,
+    },
+    /// Requests that have just finished.
+    Requests(&'a [Record]),
+    Progress(Box<View>),
+}

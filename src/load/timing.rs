@@ -158,6 +158,10 @@ impl Stream {
         &self.seen.gaps_us
     }
 
+    pub fn into_gaps_us(self) -> Vec<u32> {
+        self.seen.gaps_us
+    }
+
     /// Judges the stream by the success rule.
     pub fn finish(&mut self, end: End, expected: Expected) -> Result<Timing, Failed> {
         let seen = &mut self.seen;
