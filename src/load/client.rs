@@ -47,9 +47,9 @@ impl Default for Timeouts {
     /// Long enough for a deep queue and a 100k-token prompt; a dead server is still noticed.
     fn default() -> Self {
         Self {
-            first: Duration::from_secs(120),
-            idle: Duration::from_secs(60),
-            total: Duration::from_secs(600),
+            first: Duration::from_mins(2),
+            idle: Duration::from_mins(1),
+            total: Duration::from_mins(10),
         }
     }
 }

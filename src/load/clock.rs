@@ -23,10 +23,14 @@ pub(super) struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
     /// Must be called inside a tokio runtime.
+    #[expect(
+        deprecated,
+        reason = "deprecated for types whose descriptor may change; an OwnedFd's cannot"
+    )]
     pub(super) fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        Ok(Self(AsyncFd::register(fd)?))
+        Ok(Self(AsyncFd::new(fd)?))
     }
 
     /// Waits until `at`; returns at once where that has passed.

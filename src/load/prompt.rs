@@ -91,7 +91,7 @@ impl Prompts {
             },
             Self::Given(entries) => {
                 let count = entries.len() as u64;
-                let at = usize::try_from(index % count).expect("an index below the length");
+                let at = usize::try_from(index % count).unwrap_or(0);
                 entries[at].clone()
             }
         }

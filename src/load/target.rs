@@ -195,7 +195,9 @@ async fn ask(client: &Client, base: &Url) -> Result<Listed, Failed> {
     let url = base.join("v1/models").map_err(|error| {
         Failed::new(
             Fault::Connect,
-            error.source().map_or(error.to_string(), |s| s.to_string()),
+            error
+                .source()
+                .map_or(error.to_string(), ToString::to_string),
         )
     })?;
     let sent = client.http().get(url).send().await;

@@ -241,15 +241,14 @@ impl Worker {
             let due = start + due;
             timer.until(due).await?;
             while tasks.try_join_next().is_some() {}
-            let permit = match Arc::clone(&in_flight).try_acquire_owned() {
-                Ok(permit) => permit,
-                Err(_) => {
-                    let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else {
-                        break;
-                    };
-                    unblocked = Instant::now();
-                    permit
-                }
+            let permit = if let Ok(permit) = Arc::clone(&in_flight).try_acquire_owned() {
+                permit
+            } else {
+                let Ok(permit) = Arc::clone(&in_flight).acquire_owned().await else {
+                    break;
+                };
+                unblocked = Instant::now();
+                permit
             };
             // What a full house kept back until the end was not delivered.
             if end.is_some_and(|end| Instant::now() > end) {
@@ -311,6 +310,8 @@ async fn watch_lag(shared: &Shared, timer: &Timer, start: Instant) -> io::Error 
         let now = Instant::now();
         shared.add_lag(now.saturating_duration_since(due));
         // After a long stall, what was missed is one delay and not many.
-        due = due.max(now - LAG_INTERVAL);
+        if now.saturating_duration_since(due) > LAG_INTERVAL {
+            due = now;
+        }
     }
 }
