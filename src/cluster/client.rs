@@ -89,6 +89,14 @@ impl Cluster {
         })
     }
 
+    /// The same cluster, looked at in another namespace.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Self {
+        let mut there = self.clone();
+        namespace.clone_into(&mut there.namespace);
+        there
+    }
+
     /// kube's client, for its watches.
     pub(super) fn kube(&self) -> kube::Client {
         self.client.clone()

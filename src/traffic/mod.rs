@@ -5,25 +5,33 @@
 //! weight also holds the story of how it got there. A write names what it read
 //! and is refused where somebody else wrote meanwhile.
 
+pub mod http_route;
 mod local;
+pub mod service;
 
 use std::error::Error as StdError;
 
 use serde_json::Value;
 
-pub use self::local::Local;
+pub use self::{http_route::HttpRoute, local::Local, service::StableService};
 use crate::{name::VersionId, weight::Weight};
 
 /// Where the split of one release is kept.
 #[derive(Debug, Clone)]
 pub enum Router {
     Local(Local),
+    /// A Gateway API route: any split.
+    HttpRoute(HttpRoute),
+    /// No gateway: all or nothing, by the stable Service's selector.
+    Service(StableService),
 }
 
 impl Router {
     pub async fn read(&self) -> Result<Split, Error> {
         match self {
             Self::Local(local) => local.read().await,
+            Self::HttpRoute(route) => route.read().await,
+            Self::Service(service) => service.read().await,
         }
     }
 
@@ -32,6 +40,8 @@ impl Router {
     pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
         match self {
             Self::Local(local) => local.write(read, change).await,
+            Self::HttpRoute(route) => route.write(read, change).await,
+            Self::Service(service) => service.write(read, change).await,
         }
     }
 
@@ -39,6 +49,8 @@ impl Router {
     pub fn endpoint(&self) -> &str {
         match self {
             Self::Local(local) => local.endpoint(),
+            Self::HttpRoute(route) => route.endpoint(),
+            Self::Service(service) => service.endpoint(),
         }
     }
 
@@ -46,6 +58,8 @@ impl Router {
     pub fn name(&self) -> String {
         match self {
             Self::Local(local) => local.name(),
+            Self::HttpRoute(route) => route.name(),
+            Self::Service(service) => service.name(),
         }
     }
 }
