@@ -26,6 +26,7 @@ pub mod load;
 pub mod local;
 pub mod model;
 pub mod name;
+pub mod pack;
 pub mod registry;
 pub mod release;
 pub mod sim;

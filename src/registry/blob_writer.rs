@@ -47,6 +47,11 @@ impl BlobWriter {
         self.finish().map(drop)
     }
 
+    /// The digest of what was written so far.
+    pub fn digest(&self) -> Digest {
+        Digest::finish(self.hasher.clone())
+    }
+
     /// Puts the blob in place, on disk before its name is; the same blob twice is no error.
     pub fn finish(self) -> Result<(Digest, u64), Error> {
         let digest = Digest::finish(self.hasher);
