@@ -3,6 +3,7 @@
 mod cluster;
 mod local;
 mod model;
+mod pack;
 mod registry;
 mod release;
 mod sim;

@@ -4,6 +4,8 @@ pub mod completions;
 pub mod delete;
 pub mod history;
 pub mod logs;
+pub mod pack;
+pub mod registry_args;
 pub mod release_args;
 pub mod release_file;
 pub mod sim;

@@ -131,8 +131,10 @@ impl Error {
             | Self::NotAnImage { .. }
             | Self::Entry { .. }
             | Self::Layer { .. }
-            | Self::NoModel { .. }
-            | Self::Interrupted => Vec::new(),
+            | Self::NoModel { .. } => Vec::new(),
+            Self::Interrupted => {
+                vec!["run it again: what is there already is not sent twice".to_owned()]
+            }
         }
     }
 }

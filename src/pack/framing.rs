@@ -248,7 +248,10 @@ mod tests {
             bytes: 2,
         }];
         let digest = crate::registry::Digest::of(&archive(&files));
-        assert_eq!(digest.to_string(), "sha256:a3127dc385b7620f771d7c993f46c7853d3a76b13b1bf693a825f204ba9a78c6");
+        assert_eq!(
+            digest.to_string(),
+            "sha256:a3127dc385b7620f771d7c993f46c7853d3a76b13b1bf693a825f204ba9a78c6"
+        );
     }
 
     proptest! {

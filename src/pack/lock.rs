@@ -1,6 +1,11 @@
 //! `infer.lock`: what was packed, so that exactly this runs. No time, no path of a machine.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +28,10 @@ const LOCK_BYTES_MAX: u64 = 16 << 20;
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u64,
-    /// By image without tag and digest; see [`key`].
+    /// The file's folder, from which relative layouts are seen.
+    #[serde(skip)]
+    folder: PathBuf,
+    /// By image without tag and digest.
     #[serde(default)]
     models: BTreeMap<String, Entry>,
 }
@@ -88,6 +96,7 @@ impl Default for Lock {
     fn default() -> Self {
         Self {
             version: VERSION,
+            folder: PathBuf::new(),
             models: BTreeMap::new(),
         }
     }
@@ -99,16 +108,20 @@ impl Lock {
     /// # Errors
     /// A file that cannot be read, is no lock file, or is of a later version.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+        let absolute = std::path::absolute(path).map_err(Error::file("find", path))?;
+        let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
+        let lock = match fs::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::default(),
             Ok(found) if found.len() > LOCK_BYTES_MAX => {
                 let odd = io::Error::other("it is too long for a lock file");
                 return Err(Error::file("read", path)(odd));
             }
-            Ok(_) | Err(_) => {}
-        }
-        let text = fs::read(path).map_err(Error::file("read", path))?;
-        Self::parse(path, &text)
+            Ok(_) | Err(_) => {
+                let text = fs::read(path).map_err(Error::file("read", path))?;
+                Self::parse(path, &text)?
+            }
+        };
+        Ok(Self { folder, ..lock })
     }
 
     fn parse(path: &Path, text: &[u8]) -> Result<Self, Error> {
@@ -133,12 +146,13 @@ impl Lock {
 
     /// What `image` was packed to, whatever its tag.
     pub fn get(&self, image: &Location) -> Option<&Entry> {
-        self.models.get(&key(image))
+        self.models.get(&self.key(image))
     }
 
     /// Replaces the entry of `image`, keeps all others.
     pub fn set(&mut self, image: &Location, entry: Entry) {
-        self.models.insert(key(image), entry);
+        let key = self.key(image);
+        self.models.insert(key, entry);
     }
 
     /// Writes the file in one step, unless it says the same already.
@@ -154,22 +168,49 @@ impl Lock {
         }
         write_atomically(path, &text).map_err(Error::file("write", path))
     }
+
+    /// The image without tag and digest; a layout's folder as seen from the lock file,
+    /// so that `oci:image`, `oci:./image/` and the same folder in full are one.
+    fn key(&self, image: &Location) -> String {
+        match image.clone().without_tag() {
+            Location::Layout(layout) => {
+                let dir = relative(&self.folder, layout.dir());
+                Location::Layout(LayoutPath::new(dir)).to_string()
+            }
+            registry @ Location::Registry(_) => registry.to_string(),
+        }
+    }
 }
 
-/// The image without tag and digest; a layout's folder without `./`, so that
-/// `oci:image` and `oci:./image/` are the same.
-pub fn key(image: &Location) -> String {
-    match image.clone().without_tag() {
-        Location::Layout(layout) => {
-            let clean: std::path::PathBuf = layout
-                .dir()
-                .components()
-                .skip_while(|part| matches!(part, std::path::Component::CurDir))
-                .collect();
-            Location::Layout(LayoutPath::new(clean)).to_string()
-        }
-        registry @ Location::Registry(_) => registry.to_string(),
+/// `to` as seen from `folder`, by their names alone; in full where they share nothing.
+fn relative(folder: &Path, to: &Path) -> PathBuf {
+    let (from, to) = (clean(folder), clean(&folder.join(to)));
+    let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+    // The root alone is shared by everything.
+    if shared < 2 {
+        return to.iter().collect();
     }
+    let up = std::iter::repeat_n(OsString::from(".."), from.len() - shared);
+    let path: PathBuf = up.chain(to[shared..].iter().cloned()).collect();
+    if path.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        path
+    }
+}
+
+fn clean(path: &Path) -> Vec<OsString> {
+    let mut parts = Vec::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if parts.len() > 1 => {
+                parts.pop();
+            }
+            other => parts.push(other.as_os_str().to_owned()),
+        }
+    }
+    parts
 }
 
 #[cfg(test)]
@@ -209,8 +250,25 @@ mod tests {
         );
         assert_eq!(lock.get(&place("oci:image:tag")), Some(&entry(b"2")));
         assert_eq!(lock.get(&place("oci:other")), None);
+        let full = format!("oci:{}/image/", dir.path().display());
+        assert_eq!(lock.get(&place(&full)), Some(&entry(b"2")));
         let text = fs::read_to_string(&path).unwrap();
         assert!(text.contains(r#""kind": "directory""#), "{text}");
+    }
+
+    #[test]
+    fn a_layout_is_named_as_seen_from_the_lock_file() {
+        for (to, seen) in [
+            ("/work/chat/image", "image"),
+            ("./image/", "image"),
+            ("../image", "../image"),
+            ("/work/image", "../image"),
+            ("/elsewhere/image", "/elsewhere/image"),
+            ("/work/chat", "."),
+        ] {
+            let path = relative(Path::new("/work/chat"), Path::new(to));
+            assert_eq!(path, Path::new(seen), "{to}");
+        }
     }
 
     #[test]

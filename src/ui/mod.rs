@@ -4,6 +4,7 @@
 //! stdout line is one JSON object whose first field is `"event"`.
 
 mod figure;
+mod pack;
 mod paint;
 mod prompt;
 mod release;

@@ -1,0 +1,34 @@
+//! The flags that say how registries are spoken to, shared by every verb that does.
+
+use std::path::PathBuf;
+
+use crate::{
+    home::Home,
+    registry::{Options, Reference},
+};
+
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Registry options")]
+pub struct RegistryArgs {
+    /// Speak HTTP without TLS; a loopback address needs no such leave
+    #[arg(long)]
+    plain_http: bool,
+    /// Trust the certificates (PEM) of this file, too
+    #[arg(long, value_name = "FILE", env = "INFER_CA", hide_env = true)]
+    ca: Option<PathBuf>,
+    /// Do not check the registry's certificate
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl RegistryArgs {
+    pub fn options(&self, home: &Home) -> Options {
+        Options {
+            plain_http: self.plain_http,
+            insecure: self.insecure,
+            ca_file: self.ca.clone(),
+            mount_from: Vec::<Reference>::new(),
+            journal: Some(home.cache.join("uploads")),
+        }
+    }
+}
