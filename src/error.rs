@@ -7,6 +7,7 @@ mod pack;
 mod registry;
 mod release;
 mod sim;
+mod render;
 mod spec;
 mod traffic;
 

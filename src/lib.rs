@@ -30,6 +30,7 @@ pub mod pack;
 pub mod registry;
 pub mod release;
 pub mod sim;
+pub mod render;
 pub mod slo;
 pub mod spec;
 pub mod traffic;

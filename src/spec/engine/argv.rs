@@ -73,7 +73,13 @@ pub fn reserved_flags(kind: Kind) -> &'static [&'static str] {
             "-a",
             "--metrics",
         ],
-        Kind::Sim => &["--host", "--port", "--served-model-name"],
+        Kind::Sim => &[
+            "--model",
+            "--host",
+            "--port",
+            "--served-model-name",
+            "--drain",
+        ],
     }
 }
 
@@ -108,7 +114,13 @@ pub fn argv(kind: Kind, process: &Process<'_>) -> Result<Vec<String>, ArgumentEr
                 "--metrics",
             ]);
         }
-        Kind::Sim => say(&["sim", "--served-model-name", process.served_name]),
+        Kind::Sim => {
+            say(&["sim", "--served-model-name", process.served_name]);
+            // It is not read, but a model that was not unpacked shows.
+            if let Some(model) = process.model {
+                say(&["--model", model]);
+            }
+        }
     }
     say(&["--host", process.host, "--port", process.port]);
     argv.extend(process.drain.flags.iter().cloned());
@@ -226,7 +238,7 @@ mod tests {
         );
         assert_eq!(
             line(Kind::Sim, None, &none),
-            "infer sim --served-model-name chat --host 127.0.0.1 --port {port}"
+            "infer sim --served-model-name chat --model /models --host 127.0.0.1 --port {port} --drain 45s"
         );
     }
 

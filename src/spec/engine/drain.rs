@@ -29,7 +29,8 @@ pub fn drain(kind: Kind, version: Option<&Version>, drain_s: u64) -> Drain {
         Kind::Vllm if version.is_some_and(|version| version.at_least(0, 18)) => {
             vec!["--shutdown-timeout".to_owned(), drain_s.to_string()]
         }
-        Kind::Vllm | Kind::Sglang | Kind::LlamaCpp | Kind::Sim => Vec::new(),
+        Kind::Sim => vec!["--drain".to_owned(), format!("{drain_s}s")],
+        Kind::Vllm | Kind::Sglang | Kind::LlamaCpp => Vec::new(),
     };
     let waits_after_term = !flags.is_empty();
     Drain {

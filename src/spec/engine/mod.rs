@@ -39,6 +39,8 @@ pub struct Facts {
     pub health_path: &'static str,
     pub metrics_path: &'static str,
     pub metrics: MetricNames,
+    /// How long a busy server may take to answer a readiness probe.
+    pub probe_timeout_s: u64,
     /// Time from start to ready, if `rollout.startup` does not say.
     pub startup_s: u64,
     /// GPUs per replica, if `hardware.gpus` does not say.
@@ -86,11 +88,16 @@ const VLLM_METRICS: MetricNames = MetricNames {
 /// (kserve#5062).
 const STARTUP_GPU_S: u64 = 30 * 60;
 
+/// The kubelet's own default of 1 s takes a busy vLLM out of traffic
+/// (llm-d-benchmark#1734).
+const PROBE_TIMEOUT_S: u64 = 5;
+
 const VLLM: Facts = Facts {
     port: 8000,
     health_path: "/health",
     metrics_path: "/metrics",
     metrics: VLLM_METRICS,
+    probe_timeout_s: PROBE_TIMEOUT_S,
     startup_s: STARTUP_GPU_S,
     gpus: 1,
     image: Some(ImageRule {
@@ -114,6 +121,8 @@ const SGLANG: Facts = Facts {
         tpot_seconds: Some("sglang:time_per_output_token_seconds"),
         output_tokens: Some("sglang:generation_tokens_total"),
     },
+    // Its health check may run a generation (sglang#12743).
+    probe_timeout_s: 20,
     startup_s: STARTUP_GPU_S,
     gpus: 1,
     image: Some(ImageRule {
@@ -138,6 +147,7 @@ const LLAMA_CPP: Facts = Facts {
         tpot_seconds: None,
         output_tokens: Some("llamacpp:tokens_predicted_total"),
     },
+    probe_timeout_s: PROBE_TIMEOUT_S,
     startup_s: 10 * 60,
     gpus: 0,
     image: Some(ImageRule {
@@ -154,6 +164,7 @@ const SIM: Facts = Facts {
     health_path: "/health",
     metrics_path: "/metrics",
     metrics: VLLM_METRICS,
+    probe_timeout_s: PROBE_TIMEOUT_S,
     startup_s: 60,
     gpus: 0,
     image: None,

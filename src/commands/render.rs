@@ -1,0 +1,59 @@
+//! `infer render`: manifests on stdout, or one file an object in a folder.
+
+use std::path::PathBuf;
+
+use super::{Session, release_file::ReleaseFile};
+use crate::{
+    error::{Failure, Outcome},
+    registry::{Location, Reference},
+    render::{self, Overrides, folder},
+    spec::Spec,
+    ui::render::{Manifests, WrittenFolder},
+};
+
+/// Print the Kubernetes manifests of a release, offline
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  infer render | kubectl apply --server-side -f -
+  infer render --env prod --into manifests/")]
+pub struct RenderArgs {
+    #[command(flatten)]
+    file: ReleaseFile,
+    /// Packed model to use instead of the one in infer.lock
+    #[arg(long, value_name = "REF@sha256:…")]
+    image: Option<Location>,
+    /// Write one file an object into this folder, and remove stale ones of infer's
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+}
+
+#[expect(clippy::unused_async, reason = "every verb has the same signature")]
+pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure> {
+    let spec = args.file.load()?;
+    let model = model(&spec, args.image)?;
+    let overrides = Overrides::read(spec.templates.as_deref())?;
+    let manifests = render::render(&spec, model.as_ref(), &overrides)?;
+    match args.into {
+        Some(into) => {
+            let written = folder::write(&manifests, &into)?;
+            session
+                .ui
+                .answer(&WrittenFolder::new(&spec.name, &manifests, written));
+        }
+        None => session.ui.answer(&Manifests::new(&spec.name, &manifests)?),
+    }
+    Ok(Outcome::Done)
+}
+
+/// Where nodes pull the weights, by digest: `--image`, else the file's own.
+fn model(spec: &Spec, flag: Option<Location>) -> Result<Option<Reference>, Failure> {
+    match flag.or_else(|| spec.model.image.clone()) {
+        None => Ok(None),
+        Some(Location::Registry(reference)) => Ok(Some(reference)),
+        Some(Location::Layout(layout)) => Err(Failure::usage(format!(
+            "nodes cannot pull from a folder of this machine: {layout}"
+        ))
+        .hint("pack to a registry: `infer pack --to REGISTRY/REPOSITORY`")),
+    }
+}

@@ -1,0 +1,81 @@
+//! The template engine: every value is written as JSON, so that no value can
+//! become YAML of its own; unknown names are errors; work is bounded. Pure.
+
+use std::path::Path;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{builtin::BUILTINS, error::Error, overrides::Overrides};
+use crate::yaml;
+
+/// Instructions one template may run: the largest built-in takes below a thousand.
+const FUEL: u64 = 200_000;
+
+/// How a user's template reaches the built-in one of the same name.
+const BUILTIN_PREFIX: &str = "builtin/";
+
+pub(super) struct Engine<'a> {
+    environment: Environment<'a>,
+}
+
+impl<'a> Engine<'a> {
+    pub(super) fn new(overrides: &'a Overrides) -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        // Whatever a file is called: JSON is YAML, and quotes what must be quoted.
+        environment.set_auto_escape_callback(|_| AutoEscape::Json);
+        // Marks text as not to be escaped.
+        environment.remove_filter("safe");
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|error| failed("syntax", &error))?;
+        environment.set_syntax(syntax);
+        for builtin in &BUILTINS {
+            let name = format!("{BUILTIN_PREFIX}{}", builtin.file);
+            environment
+                .add_template_owned(name, builtin.source)
+                .map_err(|error| failed(builtin.file, &error))?;
+            if overrides.get(builtin.file).is_none() {
+                environment
+                    .add_template(builtin.file, builtin.source)
+                    .map_err(|error| failed(builtin.file, &error))?;
+            }
+        }
+        for (file, source) in &overrides.sources {
+            environment
+                .add_template(file, source)
+                .map_err(|error| failed(file, &error))?;
+        }
+        Ok(Self { environment })
+    }
+
+    /// The objects that one template gives for `values`.
+    pub(super) fn objects(&self, file: &str, values: &impl Serialize) -> Result<Vec<Value>, Error> {
+        let text = self
+            .environment
+            .get_template(file)
+            .and_then(|template| template.render(minijinja::value::Serde(values)))
+            .map_err(|error| failed(file, &error))?;
+        let documents: Vec<Value> =
+            yaml::parse_all(Path::new(file), &text).map_err(|error| Error::Object {
+                file: file.to_owned(),
+                reason: error.message,
+            })?;
+        Ok(documents
+            .into_iter()
+            .filter(|document| !document.is_null())
+            .collect())
+    }
+}
+
+fn failed(file: &str, error: &minijinja::Error) -> Error {
+    Error::Template {
+        file: file.to_owned(),
+        message: format!("{error:#}").trim_end().to_owned(),
+    }
+}

@@ -1,0 +1,114 @@
+//! Templates of the user's own: a folder whose files replace, extend or add.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::error::Error;
+
+/// What template files end in.
+pub const SUFFIX: &str = ".yaml.j2";
+
+/// Largest template read; the built-in ones are below 10 kB.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// Most files looked at: a mistaken `templates: /` ends early.
+const FILES_MAX: usize = 200;
+
+/// The user's templates, by file name.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub folder: Option<PathBuf>,
+    pub(super) sources: BTreeMap<String, String>,
+}
+
+impl Overrides {
+    /// Reads a folder; `None` is the built-in templates alone.
+    pub fn read(folder: Option<&Path>) -> Result<Self, Error> {
+        let Some(folder) = folder else {
+            return Ok(Self::default());
+        };
+        let failed = |source| Error::Templates {
+            folder: folder.to_owned(),
+            source,
+        };
+        let mut sources = BTreeMap::new();
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                continue;
+            };
+            if !name.ends_with(SUFFIX) || name.starts_with('.') {
+                continue;
+            }
+            let refuse = |reason: &str| Error::Override {
+                file: path.clone(),
+                reason: reason.to_owned(),
+            };
+            if sources.len() == FILES_MAX {
+                return Err(refuse("the folder has over 200 templates"));
+            }
+            if path.metadata().map_err(failed)?.len() > BYTES_MAX {
+                return Err(refuse("it is over 1 MiB"));
+            }
+            let source = fs::read_to_string(&path).map_err(failed)?;
+            if turns_escaping_off(&source) {
+                return Err(refuse(
+                    "`autoescape` would let a value become YAML of its own",
+                ));
+            }
+            sources.insert(name.to_owned(), source);
+        }
+        Ok(Self {
+            folder: Some(folder.to_owned()),
+            sources,
+        })
+    }
+
+    pub fn get(&self, file: &str) -> Option<&str> {
+        self.sources.get(file).map(String::as_str)
+    }
+
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.keys().map(String::as_str)
+    }
+}
+
+/// Whether a template has an `autoescape` tag.
+fn turns_escaping_off(source: &str) -> bool {
+    source.split("{%").skip(1).any(|tag| {
+        tag.trim_start_matches(['-', '+'])
+            .trim_start()
+            .starts_with("autoescape")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaping_stays_on_however_the_tag_is_written() {
+        for source in [
+            "{% autoescape false %}",
+            "{%- autoescape none -%}",
+            "{%+\n autoescape false %}",
+        ] {
+            assert!(turns_escaping_off(source), "{source}");
+        }
+        assert!(!turns_escaping_off("{% if x %}autoescape{% endif %}"));
+    }
+
+    #[test]
+    fn other_files_in_the_folder_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("service.yaml.j2"), "a: 1").unwrap();
+        fs::write(dir.path().join("notes.md"), "x").unwrap();
+        fs::write(dir.path().join(".hidden.yaml.j2"), "x").unwrap();
+        let overrides = Overrides::read(Some(dir.path())).unwrap();
+        assert_eq!(overrides.files().collect::<Vec<_>>(), ["service.yaml.j2"]);
+        assert!(Overrides::read(Some(&dir.path().join("none"))).is_err());
+    }
+}
