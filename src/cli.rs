@@ -60,6 +60,7 @@ pub struct Globals {
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     Pack(Box<commands::pack::PackArgs>),
+    Render(commands::render::RenderArgs),
     Status(commands::status::StatusArgs),
     Logs(commands::logs::LogsArgs),
     History(commands::history::HistoryArgs),
@@ -73,6 +74,7 @@ impl Command {
     pub fn verb(&self) -> &'static str {
         match self {
             Self::Pack(_) => "pack",
+            Self::Render(_) => "render",
             Self::Status(_) => "status",
             Self::Logs(_) => "logs",
             Self::History(_) => "history",
@@ -91,6 +93,7 @@ pub fn command() -> clap::Command {
 pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {
     match command {
         Command::Pack(args) => commands::pack::run(*args, session).await,
+        Command::Render(args) => commands::render::run(args, session).await,
         Command::Status(args) => commands::status::run(args, session).await,
         Command::Logs(args) => commands::logs::run(args, session).await,
         Command::History(args) => commands::history::run(args, session).await,

@@ -6,8 +6,8 @@ mod model;
 mod pack;
 mod registry;
 mod release;
-mod sim;
 mod render;
+mod sim;
 mod spec;
 mod traffic;
 

@@ -8,6 +8,7 @@ pub mod pack;
 pub mod registry_args;
 pub mod release_args;
 pub mod release_file;
+pub mod render;
 pub mod sim;
 pub mod status;
 

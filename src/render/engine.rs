@@ -1,9 +1,9 @@
 //! The template engine: every value is written as JSON, so that no value can
 //! become YAML of its own; unknown names are errors; work is bounded. Pure.
 
-use std::path::Path;
+use std::{borrow::Cow, fmt::Write as _, path::Path};
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, syntax::SyntaxConfig};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, syntax::SyntaxConfig};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,6 +25,16 @@ impl<'a> Engine<'a> {
         let mut environment = Environment::new();
         // Whatever a file is called: JSON is YAML, and quotes what must be quoted.
         environment.set_auto_escape_callback(|_| AutoEscape::Json);
+        environment.set_formatter(|output, _, value| {
+            if value.is_safe() {
+                // The template's own text, such as `super()`: its values are JSON already.
+                return Ok(output.write_str(value.as_str().unwrap_or_default())?);
+            }
+            let json = serde_json::to_string(value).map_err(|error| {
+                minijinja::Error::new(ErrorKind::BadSerialization, error.to_string())
+            })?;
+            Ok(output.write_str(&as_yaml(&json))?)
+        });
         // Marks text as not to be escaped.
         environment.remove_filter("safe");
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -71,6 +81,29 @@ impl<'a> Engine<'a> {
             .filter(|document| !document.is_null())
             .collect())
     }
+}
+
+/// JSON that is YAML too: characters that YAML 1.1 or 1.2 refuses or takes for a
+/// line break are escaped. JSON has them inside strings only.
+fn as_yaml(json: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| {
+        matches!(
+            c,
+            '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+        )
+    };
+    if !json.contains(is_odd) {
+        return Cow::Borrowed(json);
+    }
+    let mut text = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if is_odd(c) {
+            write!(text, "\\u{:04x}", u32::from(c)).expect("a string grows");
+        } else {
+            text.push(c);
+        }
+    }
+    Cow::Owned(text)
 }
 
 fn failed(file: &str, error: &minijinja::Error) -> Error {

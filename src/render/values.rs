@@ -252,7 +252,7 @@ fn container(spec: &Spec, model: Option<&Reference>) -> Result<Container, Error>
         kind: spec.engine.kind,
     })?;
     let port = spec.engine.kind.facts().port.to_string();
-    let argv = spec.argv(&Place {
+    let line = spec.argv(&Place {
         program: None,
         model: model.map(|_| MODEL_MOUNT_PATH),
         file: None,
@@ -265,7 +265,7 @@ fn container(spec: &Spec, model: Option<&Reference>) -> Result<Container, Error>
         (None, Kind::Sglang) => 3,
         (None, Kind::LlamaCpp) => 1,
     };
-    let (command, args) = argv.split_at(words.min(argv.len()));
+    let (command, args) = line.split_at(words.min(line.len()));
     Ok(Container {
         image,
         command: command.to_vec(),

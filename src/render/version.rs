@@ -10,6 +10,9 @@ use crate::name::VersionId;
 
 /// The id of whatever `identity` describes: `v` and 9 hex digits of SHA-256 over
 /// its canonical JSON.
+///
+/// # Panics
+/// Never: SHA-256 has 64 hex digits.
 pub fn version_of(identity: &Value) -> VersionId {
     let bytes = Sha256::digest(canonical(identity).to_string());
     let hex = bytes.iter().fold(String::new(), |mut hex, byte| {

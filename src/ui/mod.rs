@@ -8,6 +8,7 @@ mod pack;
 mod paint;
 mod prompt;
 mod release;
+pub mod render;
 mod screen;
 mod sim;
 

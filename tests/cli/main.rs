@@ -4,5 +4,6 @@
 mod support;
 
 mod layers;
+mod render;
 mod sim;
 mod start;
