@@ -13,6 +13,10 @@ pub struct Options {
     pub insecure: bool,
     /// Certificates (PEM) to trust besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// Docker's `config.json` to take logins from, instead of the user's own files.
+    pub logins: Option<PathBuf>,
+    /// Most bytes of one request, for proxies that take less than usual.
+    pub chunk_bytes: Option<u64>,
     /// Repositories that may already hold the blobs, as the base of a fine-tune; only
     /// those of the same registry are tried.
     pub mount_from: Vec<Reference>,

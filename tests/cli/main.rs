@@ -5,5 +5,6 @@ mod support;
 
 mod layers;
 mod render;
+mod registry;
 mod sim;
 mod start;

@@ -6,6 +6,7 @@
 )]
 
 pub mod gguf;
+pub mod faulty_registry;
 pub mod infer;
 pub mod llama;
 pub mod process;

@@ -1,6 +1,6 @@
 //! Logging in: which header a request gets, and what a 401 changes.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, path::PathBuf, time::Instant};
 
 use reqwest::{RequestBuilder, StatusCode, Url};
 use tokio::sync::{Mutex, OnceCell};
@@ -69,9 +69,18 @@ pub(super) struct Auth {
     /// Held while a token is fetched, so that many uploads fetch one token.
     state: Mutex<State>,
     credentials: OnceCell<Credentials>,
+    /// Where to look for logins instead of the usual files.
+    logins: Option<PathBuf>,
 }
 
 impl Auth {
+    pub(super) fn new(logins: Option<PathBuf>) -> Self {
+        Self {
+            logins,
+            ..Self::default()
+        }
+    }
+
     /// The header for a request made now; fetches or renews a token where needed.
     pub(super) async fn authorization(
         &self,
@@ -150,7 +159,7 @@ impl Auth {
 
     async fn credentials(&self, registry: &str) -> Result<&Credentials, Error> {
         self.credentials
-            .get_or_try_init(|| credentials::find(registry))
+            .get_or_try_init(|| credentials::find(registry, self.logins.as_deref()))
             .await
     }
 }

@@ -1,8 +1,14 @@
 //! The user's own logins: docker's and podman's files and their helpers.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{
+    env,
+    fs::File,
+    io::{ErrorKind, Read},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use docker_credential::{CredentialRetrievalError, DockerCredential};
+use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 
 use crate::registry::{error::Error, reference::DOCKER_HUB};
 
@@ -11,6 +17,8 @@ const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
 /// A helper may open a browser or ask for a fingerprint; longer, and nobody is there.
 const HELPER_WAIT_MAX: Duration = Duration::from_mins(1);
+/// Largest file of logins that is read.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// A login; printed nowhere, so it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -24,10 +32,11 @@ pub(super) enum Credentials {
     IdentityToken(String),
 }
 
-/// Looks in docker's file, then in podman's; nothing found is anonymous.
-pub(super) async fn find(registry: &str) -> Result<Credentials, Error> {
+/// Looks in `file`, else in docker's and then podman's; nothing found is anonymous.
+pub(super) async fn find(registry: &str, file: Option<&Path>) -> Result<Credentials, Error> {
     let keys = keys_of(registry);
-    let looked = tokio::task::spawn_blocking(move || look(&keys));
+    let files = file.map_or_else(usual_files, |file| vec![file.to_owned()]);
+    let looked = tokio::task::spawn_blocking(move || look(&keys, &files));
     let fail = |why: String| Error::Login {
         registry: registry.to_owned(),
         why,
@@ -50,13 +59,33 @@ fn keys_of(registry: &str) -> Vec<String> {
     }
 }
 
-fn look(keys: &[String]) -> Result<Credentials, String> {
-    for key in keys {
-        for get in [
-            docker_credential::get_credential,
-            docker_credential::get_podman_credential,
-        ] {
-            match get(key) {
+/// Where docker and podman keep logins, in the order in which they are asked.
+fn usual_files() -> Vec<PathBuf> {
+    let folder = |name: &str| env::var_os(name).map(PathBuf::from);
+    let below = |name: &str, file: &str| folder(name).map(|folder| folder.join(file));
+    let docker =
+        below("DOCKER_CONFIG", "config.json").or_else(|| below("HOME", ".docker/config.json"));
+    let podman =
+        folder("REGISTRY_AUTH_FILE").or_else(|| below("XDG_RUNTIME_DIR", "containers/auth.json"));
+    let podman_kept = below("HOME", ".config/containers/auth.json");
+    [docker, podman, podman_kept]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn look(keys: &[String], files: &[PathBuf]) -> Result<Credentials, String> {
+    for path in files {
+        let mut text = Vec::new();
+        let read =
+            File::open(path).and_then(|file| file.take(FILE_BYTES_MAX).read_to_end(&mut text));
+        match read {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        }
+        for key in keys {
+            match get_credential_from_reader(text.as_slice(), key) {
                 Ok(DockerCredential::UsernamePassword(user, password)) => {
                     return Ok(Credentials::Password { user, password });
                 }
@@ -64,7 +93,7 @@ fn look(keys: &[String]) -> Result<Credentials, String> {
                     return Ok(Credentials::IdentityToken(token));
                 }
                 Err(error) => {
-                    if let Some(why) = trouble(&error) {
+                    if let Some(why) = trouble(&error, path) {
                         return Err(why);
                     }
                 }
@@ -75,20 +104,12 @@ fn look(keys: &[String]) -> Result<Credentials, String> {
 }
 
 /// What the user should hear of; having no login is no trouble.
-fn trouble(error: &CredentialRetrievalError) -> Option<String> {
+fn trouble(error: &CredentialRetrievalError, path: &Path) -> Option<String> {
     match error {
         CredentialRetrievalError::NoCredentialConfigured
         | CredentialRetrievalError::ConfigNotFound => None,
-        // The crate says the same of a missing file and of an unreadable one.
         CredentialRetrievalError::ConfigReadError => {
-            let path = docker_config().filter(|path| path.is_file())?;
-            let readable = std::fs::read(&path)
-                .map(|text| serde_json::from_slice::<serde_json::Value>(&text).is_ok());
-            match readable {
-                Ok(true) => None,
-                Ok(false) => Some(format!("{} is no JSON", path.display())),
-                Err(error) => Some(format!("cannot read {}: {error}", path.display())),
-            }
+            Some(format!("{} is not understood", path.display()))
         }
         // Helpers say "credentials not found in native keychain" on stdout and fail. Their
         // output is not shown: some print secrets.
@@ -96,48 +117,70 @@ fn trouble(error: &CredentialRetrievalError) -> Option<String> {
             None
         }
         CredentialRetrievalError::HelperFailure { helper, .. } => Some(format!("{helper} failed")),
-        CredentialRetrievalError::HelperCommunicationError => {
-            Some("the credential helper named in docker's config.json does not start".to_owned())
-        }
+        CredentialRetrievalError::HelperCommunicationError => Some(format!(
+            "the credential helper named in {} does not start",
+            path.display()
+        )),
         CredentialRetrievalError::MalformedHelperResponse
         | CredentialRetrievalError::CredentialDecodingError
-        | CredentialRetrievalError::CredentialMismatchError => Some(error.to_string()),
+        | CredentialRetrievalError::CredentialMismatchError => {
+            Some(format!("{}: {error}", path.display()))
+        }
     }
-}
-
-fn docker_config() -> Option<PathBuf> {
-    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker"));
-    let folder = env::var_os("DOCKER_CONFIG")
-        .map(PathBuf::from)
-        .or_else(home);
-    Some(folder?.join("config.json"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn docker_hub_has_a_key_of_its_own() {
-        assert_eq!(keys_of("docker.io")[0], "https://index.docker.io/v1/");
-        assert_eq!(keys_of("r.example:5000")[0], "r.example:5000");
+    fn looked(text: &str, key: &str) -> Result<Credentials, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.json");
+        std::fs::write(&path, text).unwrap();
+        look(&keys_of(key), &[dir.path().join("absent"), path])
+    }
+
+    fn password(text: &str) -> Credentials {
+        Credentials::Password {
+            user: "infer".to_owned(),
+            password: text.to_owned(),
+        }
     }
 
     #[test]
-    fn having_no_login_is_anonymous_and_a_broken_helper_is_not() {
-        use CredentialRetrievalError as E;
-        let failure = |stdout: &str| E::HelperFailure {
+    fn logins_are_found_under_each_registrys_key() {
+        // base64 of infer:secret
+        let entry = r#"{"auth":"aW5mZXI6c2VjcmV0"}"#;
+        for (key, registry) in [
+            ("https://index.docker.io/v1/", "docker.io"),
+            ("r.example:5000", "r.example:5000"),
+            ("https://r.example", "r.example"),
+        ] {
+            let text = format!(r#"{{"auths":{{"{key}":{entry}}}}}"#);
+            assert!(looked(&text, registry) == Ok(password("secret")), "{key}");
+            assert!(looked(&text, "other.example") == Ok(Credentials::Anonymous));
+        }
+        let text = r#"{"auths":{"r.example":{"identitytoken":"t"}}}"#;
+        let token = Credentials::IdentityToken("t".to_owned());
+        assert!(looked(text, "r.example") == Ok(token));
+    }
+
+    #[test]
+    fn a_broken_file_or_helper_is_said_and_no_secret_with_it() {
+        let said = |text: &str| looked(text, "r.example").err().unwrap();
+        assert!(said(r#"{"auths": secret"#).contains("config.json is not understood"));
+        let helper = r#"{"credHelpers":{"r.example":"infer-absent"}}"#;
+        assert!(said(helper).contains("does not start"));
+        let failed = |stdout: &str| CredentialRetrievalError::HelperFailure {
             helper: "docker-credential-x".to_owned(),
             stdout: stdout.to_owned(),
             stderr: "secret".to_owned(),
         };
-        assert_eq!(trouble(&E::NoCredentialConfigured), None);
+        let path = Path::new("config.json");
         assert_eq!(
-            trouble(&failure("credentials not found in native keychain")),
+            trouble(&failed("credentials not found in native keychain"), path),
             None
         );
-        let said = trouble(&failure("locked")).unwrap();
-        assert!(!said.contains("secret"), "{said}");
-        assert!(trouble(&E::HelperCommunicationError).is_some());
+        assert!(!trouble(&failed("locked"), path).unwrap().contains("secret"));
     }
 }

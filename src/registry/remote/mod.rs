@@ -65,7 +65,8 @@ impl Remote {
         access: Access,
     ) -> Result<Self, Error> {
         let connection = Connection::new(reference, options)?;
-        let profile = Profile::of(connection.base().host_str().unwrap_or_default());
+        let host = connection.base().host_str().unwrap_or_default();
+        let profile = Profile::of(host).with_chunks_of(options.chunk_bytes);
         let scope = match access {
             Access::Read => Scope::pull(reference.repository()),
             Access::Write => Scope::push(reference.repository()),
@@ -75,7 +76,7 @@ impl Remote {
         });
         Ok(Self(Arc::new(Inner {
             connection,
-            auth: Auth::default(),
+            auth: Auth::new(options.logins.clone()),
             reference: reference.clone().without_tag(),
             scope,
             profile,

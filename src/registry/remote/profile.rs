@@ -62,6 +62,15 @@ impl Profile {
             layer_bytes_max,
         }
     }
+
+    /// Other chunks where there are any, as the user wishes.
+    pub(super) fn with_chunks_of(self, bytes: Option<u64>) -> Self {
+        let mode = match (self.mode, bytes) {
+            (Mode::Chunks(_), Some(bytes)) => Mode::Chunks(bytes.max(1)),
+            (mode, _) => mode,
+        };
+        Self { mode, ..self }
+    }
 }
 
 #[cfg(test)]
