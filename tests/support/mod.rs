@@ -5,8 +5,8 @@
     reason = "each test binary uses a part of it"
 )]
 
-pub mod gguf;
 pub mod faulty_registry;
+pub mod gguf;
 pub mod infer;
 pub mod llama;
 pub mod process;
