@@ -2,10 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{
-    home::Home,
-    registry::{Options, Reference},
-};
+use crate::{home::Home, registry::Options};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Registry options")]
@@ -27,8 +24,8 @@ impl RegistryArgs {
             plain_http: self.plain_http,
             insecure: self.insecure,
             ca_file: self.ca.clone(),
-            mount_from: Vec::<Reference>::new(),
             journal: Some(home.cache.join("uploads")),
+            ..Options::default()
         }
     }
 }
