@@ -4,7 +4,7 @@
 mod support;
 
 mod layers;
-mod render;
 mod registry;
+mod render;
 mod sim;
 mod start;
