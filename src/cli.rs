@@ -4,6 +4,7 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     commands::{self, Session},
+    commands::{Session, completions, serve, sim},
     error::{Failure, Outcome},
     ui::{Color, Output},
 };
@@ -67,6 +68,9 @@ pub enum Command {
     Delete(commands::delete::DeleteArgs),
     Completions(commands::completions::CompletionsArgs),
     Sim(Box<commands::sim::SimArgs>),
+    Completions(completions::CompletionsArgs),
+    Serve(serve::ServeArgs),
+    Sim(Box<sim::SimArgs>),
 }
 
 impl Command {
@@ -80,6 +84,7 @@ impl Command {
             Self::History(_) => "history",
             Self::Delete(_) => "delete",
             Self::Completions(_) => "completions",
+            Self::Serve(_) => "serve",
             Self::Sim(_) => "sim",
         }
     }
@@ -102,5 +107,8 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
             commands::completions::run(args, self::command(), session).await
         }
         Command::Sim(args) => commands::sim::run(*args, session).await,
+        Command::Completions(args) => completions::run(args, self::command(), session).await,
+        Command::Serve(args) => serve::run(args, session).await,
+        Command::Sim(args) => sim::run(*args, session).await,
     }
 }

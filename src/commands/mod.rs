@@ -9,6 +9,7 @@ pub mod registry_args;
 pub mod release_args;
 pub mod release_file;
 pub mod render;
+pub mod serve;
 pub mod sim;
 pub mod status;
 

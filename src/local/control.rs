@@ -42,6 +42,9 @@ pub struct Engine {
     /// As `env`, but kept in memory only: never written to disk, never sent back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret_env: BTreeMap<String, String>,
+    /// Where it runs; `None` is the release's own state folder.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
     /// Answers 200 once requests can be served, `/health`.
     pub health_path: String,
     /// How long it may take until `health_path` answers 200 for the first time.
@@ -241,6 +244,9 @@ pub struct Observations {
     pub observations: Vec<Observation>,
     /// How many since `after` were overwritten before they were asked for.
     pub lost: u64,
+    /// Whether `after` was handed out by an earlier `infer serve`: what that one had in
+    /// memory and nobody asked for is gone, and this is all of the new one's.
+    pub restarted: bool,
     /// The last `seq` handed out here, or `after` where there was none.
     pub next: u64,
 }
@@ -266,6 +272,7 @@ mod tests {
             argv: vec!["vllm".to_owned(), "serve".to_owned()],
             env: BTreeMap::new(),
             secret_env: BTreeMap::from([("HF_TOKEN".to_owned(), "hunter2".to_owned())]),
+            folder: None,
             health_path: "/health".to_owned(),
             startup_s: 600,
             drain_s: 30,

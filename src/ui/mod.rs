@@ -5,6 +5,7 @@
 
 mod figure;
 mod pack;
+mod local;
 mod paint;
 mod prompt;
 mod release;

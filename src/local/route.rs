@@ -1,0 +1,366 @@
+//! The split as the gateway applies it: from a request's headers to a version.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
+use http::{HeaderMap, HeaderName, header};
+
+use super::{
+    choice::{Able, Arm, Wheel, divert, session_arm},
+    control::{SessionKey, Split},
+    meter::Routed,
+    slot::{Slot, Visit},
+};
+use crate::{
+    name::{ReleaseName, VersionId},
+    weight::Weight,
+};
+
+/// Names the version on each response, and pins one on a request.
+pub(super) static VERSION_HEADER: HeaderName = HeaderName::from_static("x-infer-version");
+
+/// Entering a slot fails only while its version changes its phase; then look again.
+const ENTER_TRIES_MAX: u32 = 8;
+
+/// Who gets which share at this moment.
+#[derive(Debug)]
+pub(super) struct Table {
+    release: ReleaseName,
+    run: String,
+    weight: Weight,
+    live: Option<Arc<Slot>>,
+    candidate: Option<Arc<Slot>>,
+    slots: BTreeMap<VersionId, Arc<Slot>>,
+    session: SessionKey,
+}
+
+/// One request let in at one version.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) visit: Visit,
+    pub(super) routed: Routed,
+    /// Who may get it if not one byte of it can be sent.
+    pub(super) other: Option<Arc<Slot>>,
+}
+
+/// Why a request was not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// The pinned version is not one of these.
+    Unknown {
+        asked: String,
+        known: Vec<VersionId>,
+    },
+    PinnedNotReady(VersionId),
+    NobodyReady,
+    NothingLive,
+}
+
+impl Table {
+    pub(super) fn new(
+        release: &ReleaseName,
+        split: &Split,
+        session: &SessionKey,
+        slots: BTreeMap<VersionId, Arc<Slot>>,
+    ) -> Self {
+        let slot = |version: &Option<VersionId>| slots.get(version.as_ref()?).cloned();
+        Self {
+            release: release.clone(),
+            run: split.run().unwrap_or_default().to_owned(),
+            weight: split
+                .candidate
+                .as_ref()
+                .map_or(Weight::ZERO, |_| split.weight),
+            live: slot(&split.live),
+            candidate: slot(&split.candidate),
+            session: session.clone(),
+            slots,
+        }
+    }
+
+    /// Lets a request in at the version it pins, its session has, or the wheel gives.
+    pub(super) fn admit(
+        &self,
+        headers: &HeaderMap,
+        wheel: &SharedWheel,
+    ) -> Result<Admitted, Refused> {
+        if let Some(pin) = headers.get(&VERSION_HEADER) {
+            return self.pinned(&String::from_utf8_lossy(pin.as_bytes()));
+        }
+        if self.live.is_none() && self.candidate.is_none() {
+            return Err(Refused::NothingLive);
+        }
+        let meant = match session_id(headers, &self.session) {
+            Some(id) => session_arm(&self.release, &self.run, id, self.weight),
+            None => wheel.turn(self.weight),
+        };
+        for _ in 0..ENTER_TRIES_MAX {
+            let choice = divert(meant, self.able()).ok_or(Refused::NobodyReady)?;
+            if let Some(visit) = self.slot(choice.arm).and_then(Slot::enter) {
+                let other = (!choice.diverted && self.may_stand_in(meant.other()))
+                    .then(|| self.slot(meant.other()).cloned())
+                    .flatten();
+                let routed = Routed {
+                    pinned: false,
+                    diverted: choice.diverted,
+                };
+                return Ok(Admitted {
+                    visit,
+                    routed,
+                    other,
+                });
+            }
+        }
+        Err(Refused::NobodyReady)
+    }
+
+    fn pinned(&self, asked: &str) -> Result<Admitted, Refused> {
+        let slot = asked
+            .parse()
+            .ok()
+            .and_then(|version: VersionId| self.slots.get(&version));
+        let Some(slot) = slot else {
+            return Err(Refused::Unknown {
+                asked: asked.chars().take(64).collect(),
+                known: self.slots.keys().cloned().collect(),
+            });
+        };
+        let visit = slot
+            .enter()
+            .ok_or_else(|| Refused::PinnedNotReady(slot.version().clone()))?;
+        Ok(Admitted {
+            visit,
+            routed: Routed {
+                pinned: true,
+                diverted: false,
+            },
+            other: None,
+        })
+    }
+
+    fn slot(&self, arm: Arm) -> Option<&Arc<Slot>> {
+        match arm {
+            Arm::Live => self.live.as_ref(),
+            Arm::Candidate => self.candidate.as_ref(),
+        }
+    }
+
+    fn able(&self) -> Able {
+        let open =
+            |arm| self.may_stand_in(arm) && self.slot(arm).is_some_and(|slot| slot.is_open());
+        Able {
+            live: open(Arm::Live),
+            candidate: open(Arm::Candidate),
+        }
+    }
+
+    /// A candidate that was given no share gets none, not even when live is down.
+    fn may_stand_in(&self, arm: Arm) -> bool {
+        match arm {
+            Arm::Live => true,
+            Arm::Candidate => self.weight > Weight::ZERO,
+        }
+    }
+}
+
+/// The wheel that all connections turn.
+#[derive(Debug)]
+pub(super) struct SharedWheel(AtomicU8);
+
+impl Default for SharedWheel {
+    fn default() -> Self {
+        Self(AtomicU8::new(Wheel::START.position()))
+    }
+}
+
+impl SharedWheel {
+    fn turn(&self, weight: Weight) -> Arm {
+        let mut position = self.0.load(Ordering::Relaxed);
+        loop {
+            let (next, arm) = Wheel::at(position).turn(weight);
+            let swapped = self.0.compare_exchange_weak(
+                position,
+                next.position(),
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match swapped {
+                Ok(_) => return arm,
+                Err(found) => position = found,
+            }
+        }
+    }
+}
+
+/// The table in force; replaced whole, so each request sees one split.
+#[derive(Debug)]
+pub(super) struct Routes {
+    table: RwLock<Arc<Table>>,
+    pub(super) wheel: SharedWheel,
+}
+
+impl Routes {
+    pub(super) fn new(table: Table) -> Self {
+        Self {
+            table: RwLock::new(Arc::new(table)),
+            wheel: SharedWheel::default(),
+        }
+    }
+
+    pub(super) fn table(&self) -> Arc<Table> {
+        Arc::clone(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn replace(&self, table: Table) {
+        *self.table.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(table);
+    }
+}
+
+fn session_id<'a>(headers: &'a HeaderMap, key: &SessionKey) -> Option<&'a [u8]> {
+    let id = match key {
+        SessionKey::Header(name) => headers.get(name)?.as_bytes(),
+        SessionKey::Cookie(name) => headers
+            .get_all(header::COOKIE)
+            .iter()
+            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
+            .find_map(|pair| {
+                let pair = pair.trim_ascii();
+                pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
+            })?,
+    };
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Two {
+        live: Arc<Slot>,
+        candidate: Arc<Slot>,
+    }
+
+    impl Two {
+        fn open() -> Self {
+            let [live, candidate] =
+                ["v00000000a", "v00000000b"].map(|id| Slot::new(id.parse().unwrap()));
+            live.open(1);
+            candidate.open(2);
+            Self { live, candidate }
+        }
+
+        fn table(&self, percent: u8) -> Table {
+            let split = Split {
+                live: Some(self.live.version().clone()),
+                candidate: Some(self.candidate.version().clone()),
+                weight: percent.try_into().unwrap(),
+                ..Split::empty()
+            };
+            let slots = [&self.live, &self.candidate]
+                .map(|slot| (slot.version().clone(), Arc::clone(slot)));
+            Table::new(
+                &"chat".parse().unwrap(),
+                &split,
+                &SessionKey::default(),
+                slots.into(),
+            )
+        }
+    }
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), value.parse().unwrap())])
+    }
+
+    fn admit(table: &Table, headers: &HeaderMap) -> Result<(VersionId, Routed), Refused> {
+        table
+            .admit(headers, &SharedWheel::default())
+            .map(|let_in| (let_in.visit.slot().version().clone(), let_in.routed))
+    }
+
+    #[test]
+    fn a_dead_version_gets_nothing_and_its_share_is_diverted() {
+        let two = Two::open();
+        let table = two.table(10);
+        let wheel = SharedWheel::default();
+        let run = |diverted_expected: usize| {
+            let let_in: Vec<_> = (0..100)
+                .map(|_| table.admit(&HeaderMap::new(), &wheel).unwrap())
+                .collect();
+            let diverted = let_in.iter().filter(|one| one.routed.diverted).count();
+            assert_eq!(diverted, diverted_expected);
+        };
+        run(0);
+        two.candidate.close();
+        run(10);
+        two.candidate.open(2);
+        two.live.close();
+        run(90);
+        two.candidate.close();
+        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NobodyReady));
+    }
+
+    #[test]
+    fn a_candidate_without_a_share_does_not_stand_in_for_live() {
+        let two = Two::open();
+        two.live.close();
+        let table = two.table(0);
+        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NobodyReady));
+    }
+
+    #[test]
+    fn a_pin_is_kept_or_refused_and_does_not_turn_the_wheel() {
+        let two = Two::open();
+        let table = two.table(0);
+        let pin = headers("x-infer-version", "v00000000b");
+        let (version, routed) = admit(&table, &pin).unwrap();
+        assert_eq!(version.as_str(), "v00000000b");
+        assert!(routed.pinned && !routed.diverted);
+        two.candidate.close();
+        assert!(matches!(
+            admit(&table, &pin),
+            Err(Refused::PinnedNotReady(_))
+        ));
+        for unknown in ["v00000000c", "latest", ""] {
+            let refused = admit(&table, &headers("x-infer-version", unknown));
+            assert!(matches!(refused, Err(Refused::Unknown { .. })), "{unknown}");
+        }
+    }
+
+    #[test]
+    fn a_session_is_found_in_the_header_or_in_one_of_many_cookies() {
+        let key = SessionKey::Cookie("sid".to_owned());
+        let cookies = headers("cookie", "a=1; xsid=2; sid=abc; b=3");
+        assert_eq!(session_id(&cookies, &key), Some(&b"abc"[..]));
+        assert_eq!(session_id(&headers("cookie", "sid="), &key), None);
+        let named = headers("x-session-id", "u1");
+        assert_eq!(session_id(&named, &SessionKey::default()), Some(&b"u1"[..]));
+        assert_eq!(session_id(&named, &key), None);
+    }
+
+    #[test]
+    fn a_session_stays_where_it_is_at_one_weight() {
+        let two = Two::open();
+        let table = two.table(50);
+        let wheel = SharedWheel::default();
+        for id in 0..20 {
+            let id = headers("x-session-id", &format!("user-{id}"));
+            let versions: std::collections::BTreeSet<_> = (0..5)
+                .map(|_| {
+                    table
+                        .admit(&id, &wheel)
+                        .unwrap()
+                        .visit
+                        .slot()
+                        .version()
+                        .clone()
+                })
+                .collect();
+            assert_eq!(versions.len(), 1);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! One version as the gateway sees it: where it listens, whether it takes requests,
+//! how many it has, and connections kept for the next ones.
+
+use std::{
+    io,
+    net::Ipv4Addr,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use http::{Request, Response};
+use http_body_util::Limited;
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpStream, sync::Notify};
+
+use crate::name::VersionId;
+
+/// A request's body on its way through.
+pub(super) type RequestBody = Limited<Incoming>;
+
+/// Connections kept open to one engine while nobody uses them.
+const IDLE_CONNECTIONS_MAX: usize = 256;
+
+/// Servers close idle connections after 5 s (uvicorn, llama.cpp); a request sent just
+/// then would be lost, so none is kept for as long.
+const IDLE_TIME_MAX: Duration = Duration::from_secs(3);
+
+/// Connecting on this machine takes 0.1 ms; only a full backlog takes longer.
+const CONNECT_LIMIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    version: VersionId,
+    port: AtomicU16,
+    open: AtomicBool,
+    in_flight: AtomicU64,
+    /// Told when the last request in flight has ended.
+    emptied: Notify,
+    /// Told when a request could not reach the engine.
+    pub(super) suspected: Notify,
+    idle: Mutex<Vec<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    link: Link,
+    since: Instant,
+}
+
+/// One connection to an engine, between two requests.
+#[derive(Debug)]
+pub(super) struct Link {
+    sender: SendRequest<RequestBody>,
+    port: u16,
+}
+
+/// Why an engine did not answer.
+#[derive(Debug)]
+pub(super) enum SendError {
+    /// Not one byte of the request was sent: it may go elsewhere.
+    Unreached {
+        request: Box<Request<RequestBody>>,
+        source: io::Error,
+    },
+    /// The engine may have begun to work on it.
+    Broken(hyper::Error),
+}
+
+impl Slot {
+    pub(super) fn new(version: VersionId) -> Arc<Self> {
+        Arc::new(Self {
+            version,
+            port: AtomicU16::new(0),
+            open: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            emptied: Notify::new(),
+            suspected: Notify::new(),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    pub(super) fn version(&self) -> &VersionId {
+        &self.version
+    }
+
+    /// Takes requests from now on.
+    pub(super) fn open(&self, port: u16) {
+        self.port.store(port, Ordering::SeqCst);
+        self.open.store(true, Ordering::SeqCst);
+    }
+
+    /// Takes no new requests from now on.
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::SeqCst);
+        self.idle().clear();
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn in_flight(&self) -> u64 {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Counts one request in; `None` where it takes none.
+    ///
+    /// Counted first and looked at second, so that a drain that sees none in flight
+    /// after it has closed the slot can be sure that none will come.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<Visit> {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let visit = Visit(Arc::clone(self));
+        self.is_open().then_some(visit)
+    }
+
+    /// Waits until no request is in flight.
+    pub(super) async fn emptied(&self) {
+        loop {
+            let told = self.emptied.notified();
+            if self.in_flight() == 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Sends a request over a kept connection or a new one.
+    pub(super) async fn send(
+        &self,
+        mut request: Request<RequestBody>,
+    ) -> Result<(Response<Incoming>, Link), SendError> {
+        loop {
+            let (mut link, kept) = match self.take_idle() {
+                Some(link) => (link, true),
+                None => match self.connect().await {
+                    Ok(link) => (link, false),
+                    Err(source) => {
+                        return Err(SendError::Unreached {
+                            request: Box::new(request),
+                            source,
+                        });
+                    }
+                },
+            };
+            let mut error = match link.sender.try_send_request(request).await {
+                Ok(response) => return Ok((response, link)),
+                Err(error) => error,
+            };
+            match error.take_message() {
+                // The engine closed a kept connection before anything was sent on it.
+                Some(unsent) if kept => request = unsent,
+                Some(unsent) => {
+                    return Err(SendError::Unreached {
+                        request: Box::new(unsent),
+                        source: io::Error::other(error.into_error()),
+                    });
+                }
+                None => return Err(SendError::Broken(error.into_error())),
+            }
+        }
+    }
+
+    /// Keeps a connection whose answer has been read to its end.
+    pub(super) fn keep(&self, link: Link) {
+        let current = self.port.load(Ordering::SeqCst) == link.port;
+        let mut idle = self.idle();
+        if current && self.is_open() && !link.sender.is_closed() {
+            idle.retain(|kept| kept.since.elapsed() < IDLE_TIME_MAX);
+            if idle.len() < IDLE_CONNECTIONS_MAX {
+                idle.push(Idle {
+                    link,
+                    since: Instant::now(),
+                });
+            }
+        }
+    }
+
+    /// The connection used last: the others may grow too old and go.
+    fn take_idle(&self) -> Option<Link> {
+        let mut idle = self.idle();
+        while let Some(Idle { link, since }) = idle.pop() {
+            if link.sender.is_ready() && since.elapsed() < IDLE_TIME_MAX {
+                return Some(link);
+            }
+        }
+        None
+    }
+
+    async fn connect(&self) -> io::Result<Link> {
+        let port = self.port.load(Ordering::SeqCst);
+        let connecting = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+        let stream = tokio::time::timeout(CONNECT_LIMIT, connecting).await??;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
+        // Ends with the sender: an error on it reaches whoever waits for an answer.
+        tokio::spawn(async { drop(connection.await) });
+        Ok(Link { sender, port })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One request in flight.
+#[derive(Debug)]
+pub(super) struct Visit(Arc<Slot>);
+
+impl Visit {
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.0
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.emptied.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_closed_slot_lets_nobody_in_and_waits_for_those_inside() {
+        let slot = Slot::new("v012345678".parse().unwrap());
+        assert!(slot.enter().is_none());
+        assert_eq!(slot.in_flight(), 0);
+        slot.open(1);
+        let visit = slot.enter().unwrap();
+        slot.close();
+        assert!(slot.enter().is_none());
+        let mut emptied = std::pin::pin!(slot.emptied());
+        let soon = Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, &mut emptied).await.is_err());
+        drop(visit);
+        emptied.await;
+    }
+}
