@@ -4,7 +4,6 @@ use clap::{CommandFactory, Parser};
 
 use crate::{
     commands::{self, Session},
-    commands::{Session, completions, serve, sim},
     error::{Failure, Outcome},
     ui::{Color, Output},
 };
@@ -66,11 +65,9 @@ pub enum Command {
     Logs(commands::logs::LogsArgs),
     History(commands::history::HistoryArgs),
     Delete(commands::delete::DeleteArgs),
+    Serve(commands::serve::ServeArgs),
     Completions(commands::completions::CompletionsArgs),
     Sim(Box<commands::sim::SimArgs>),
-    Completions(completions::CompletionsArgs),
-    Serve(serve::ServeArgs),
-    Sim(Box<sim::SimArgs>),
 }
 
 impl Command {
@@ -83,8 +80,8 @@ impl Command {
             Self::Logs(_) => "logs",
             Self::History(_) => "history",
             Self::Delete(_) => "delete",
-            Self::Completions(_) => "completions",
             Self::Serve(_) => "serve",
+            Self::Completions(_) => "completions",
             Self::Sim(_) => "sim",
         }
     }
@@ -103,12 +100,10 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
         Command::Logs(args) => commands::logs::run(args, session).await,
         Command::History(args) => commands::history::run(args, session).await,
         Command::Delete(args) => commands::delete::run(args, session).await,
+        Command::Serve(args) => commands::serve::run(args, session).await,
         Command::Completions(args) => {
             commands::completions::run(args, self::command(), session).await
         }
         Command::Sim(args) => commands::sim::run(*args, session).await,
-        Command::Completions(args) => completions::run(args, self::command(), session).await,
-        Command::Serve(args) => serve::run(args, session).await,
-        Command::Sim(args) => sim::run(*args, session).await,
     }
 }

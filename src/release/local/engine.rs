@@ -82,6 +82,7 @@ pub fn engine(
         kind: spec.engine.kind.name().to_owned(),
         argv,
         env: spec.engine.env.clone(),
+        folder: None,
         // Filled in from the caller's environment when it is started.
         secret_env: BTreeMap::new(),
         health_path: spec.engine.kind.facts().health_path.to_owned(),
