@@ -4,7 +4,9 @@ use http::Method;
 use serde_json::Value;
 
 use super::{
-    Cluster, Error, conflict, diff,
+    Cluster, Error, conflict,
+    conflict::FieldConflict,
+    diff,
     diff::ObjectDiff,
     kind::Kind,
     path::query,
@@ -25,6 +27,34 @@ pub enum Apply {
 /// Applies one object and returns what the server made of it. Fields that
 /// another manager owns are never taken: they are named in the error.
 pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Value, Error> {
+    match send(cluster, object, mode, Force::No).await {
+        // Our own earlier create, patch or scale: another operation counts as another manager.
+        Err(Error::FieldConflicts { conflicts, .. }) if all_ours(&conflicts) => {
+            send(cluster, object, mode, Force::OwnFields).await
+        }
+        applied => applied,
+    }
+}
+
+fn all_ours(conflicts: &[FieldConflict]) -> bool {
+    conflicts
+        .iter()
+        .all(|conflict| conflict.manager == FIELD_MANAGER)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Force {
+    No,
+    /// Only after the server has named `infer` as every conflicting field's manager.
+    OwnFields,
+}
+
+async fn send(
+    cluster: &Cluster,
+    object: &Value,
+    mode: Apply,
+    force: Force,
+) -> Result<Value, Error> {
     let (kind, name) = identify(cluster, object).await?;
     let shown = kind.name(&cluster.namespace, &name);
     let act = match mode {
@@ -37,7 +67,7 @@ pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Val
         format!(
             "{}{}",
             kind.object(&cluster.namespace, &name),
-            apply_query(mode)
+            apply_query(mode, force)
         ),
         APPLY,
         object,
@@ -58,13 +88,16 @@ pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Val
     })
 }
 
-fn apply_query(mode: Apply) -> String {
+fn apply_query(mode: Apply, force: Force) -> String {
     let mut pairs = vec![
         ("fieldManager", FIELD_MANAGER),
         ("fieldValidation", "Strict"),
     ];
     if mode == Apply::DryRun {
         pairs.push(("dryRun", "All"));
+    }
+    if force == Force::OwnFields {
+        pairs.push(("force", "true"));
     }
     query(&pairs)
 }
@@ -219,12 +252,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_apply_is_strict_and_never_forced() {
+    fn an_apply_is_strict_and_forces_only_its_own_fields() {
         assert_eq!(
-            apply_query(Apply::DryRun),
+            apply_query(Apply::DryRun, Force::No),
             "?fieldManager=infer&fieldValidation=Strict&dryRun=All"
         );
-        assert!(!apply_query(Apply::Keep).contains("force"));
+        assert!(!apply_query(Apply::Keep, Force::No).contains("force"));
+        let conflict = |manager: &str| FieldConflict {
+            field: ".spec.replicas".to_owned(),
+            manager: manager.to_owned(),
+        };
+        assert!(all_ours(&[conflict("infer")]));
+        assert!(!all_ours(&[conflict("infer"), conflict("kubectl")]));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::{io, path::PathBuf};
 
 use super::{event::Phase, plan::CanaryOpen};
 use crate::{
-    local,
+    cluster, local,
     name::{ReleaseName, VersionId},
+    traffic,
 };
 
 /// A version that did not come up, with the evidence at hand.
@@ -26,6 +27,16 @@ pub struct NotReady {
 pub enum Error {
     #[error(transparent)]
     Local(#[from] local::Error),
+    #[error(transparent)]
+    Cluster(#[from] cluster::Error),
+    #[error(transparent)]
+    Traffic(#[from] traffic::Error),
+    #[error("{release} {version} gave no first token: {reason}")]
+    NoFirstToken {
+        release: ReleaseName,
+        version: VersionId,
+        reason: String,
+    },
     #[error("cannot deploy {release}")]
     CanaryOpen {
         release: ReleaseName,
@@ -63,6 +74,11 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Local(error) => error.hints(),
+            Self::Cluster(error) => error.hints(),
+            Self::Traffic(error) => error.hints(),
+            Self::NoFirstToken { release, .. } => {
+                vec![format!("see what it says: `infer logs {release}`")]
+            }
             Self::CanaryOpen { release, .. } => ["status", "resume", "promote", "abort"]
                 .iter()
                 .map(|verb| format!("infer canary {verb} {release}"))
@@ -93,6 +109,8 @@ impl Error {
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::Local(error) => error.is_conflict(),
+            Self::Cluster(error) => error.is_conflict(),
+            Self::Traffic(error) => error.is_conflict(),
             Self::CanaryOpen { .. } => true,
             _ => false,
         }

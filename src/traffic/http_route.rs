@@ -99,6 +99,25 @@ impl HttpRoute {
         Ok(acceptance(&self.object().await?))
     }
 
+    /// Waits for the gateways' word on a route just created; silence is no error.
+    pub async fn wait_accepted(&self) -> Result<(), Error> {
+        let deadline = Instant::now() + ACCEPTANCE_TIME_MAX;
+        loop {
+            match self.acceptance().await? {
+                Acceptance::Pending { .. } if Instant::now() < deadline => {}
+                Acceptance::Accepted | Acceptance::Pending { .. } => return Ok(()),
+                Acceptance::Rejected { parent, reason } => {
+                    let reason = format!("gateway {parent} rejects it ({reason})");
+                    return Err(Error::Unsupported {
+                        object: self.name(),
+                        reason,
+                    });
+                }
+            }
+            sleep(ACCEPTANCE_LOOK).await;
+        }
+    }
+
     /// Writes on top of `read`. Where the route has moved but its backends, weights
     /// and run have not, the write is made on what it is now. A write that a
     /// gateway rejects is taken back.

@@ -1,0 +1,342 @@
+//! A version's way to all of the traffic of a release, and what follows it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{
+    drain::{drain, stop},
+    objects::{self, without_traffic},
+    record::{self, Recipe, Record},
+    router,
+    up::{Up, deployments, refuse_foreign},
+};
+use crate::{
+    cluster::{
+        Cluster,
+        apply::{Apply, apply, create},
+        gpus,
+        inventory::{self, VERSION, label},
+        lease::Lock,
+    },
+    interrupt::Interrupt,
+    name::{ReleaseName, VersionId},
+    release::{
+        Error,
+        event::{Deployed, Event, PhaseSeconds},
+        history::Entry,
+        plan::{Action, Current, plan},
+    },
+    spec::OnFailure,
+    traffic::{Change, Router, Split},
+    weight::Weight,
+};
+
+/// What every move of a release on a cluster needs to know.
+pub(super) struct Move<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) lock: &'a Lock,
+    pub(super) release: &'a ReleaseName,
+    pub(super) recipe: &'a Recipe,
+    pub(super) history: usize,
+    pub(super) on_failure: OnFailure,
+    pub(super) no_traffic: bool,
+    pub(super) run: &'a str,
+    pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
+    pub(super) interrupt: &'a Interrupt,
+}
+
+/// What was decided, on the state it was decided on.
+pub(super) struct Planned {
+    action: Action,
+    router: Option<Router>,
+    split: Option<Split>,
+    record: Record,
+}
+
+impl Move<'_> {
+    pub(super) async fn plan(&self, version: &VersionId) -> Result<Planned, Error> {
+        let router = router(self.cluster, self.release).await?;
+        let split = match &router {
+            Some(router) => Some(router.read().await?),
+            None => None,
+        };
+        let current = Current {
+            live: split.as_ref().map(|split| split.live.clone()),
+            candidate: split.as_ref().and_then(|split| split.candidate.clone()),
+            canary: split
+                .as_ref()
+                .and_then(|split| split.run().map(ToOwned::to_owned)),
+        };
+        let action = plan(version, &current).map_err(|source| Error::CanaryOpen {
+            release: self.release.clone(),
+            source,
+        })?;
+        (self.on_event)(Event::Planned {
+            release: self.release.clone(),
+            target: format!("{}/{}", self.cluster.context, self.cluster.namespace),
+            live: current.live,
+            version: version.clone(),
+            what: sentence(&action).to_owned(),
+        });
+        if action != Action::Unchanged {
+            self.room().await;
+        }
+        let record = record::read(self.cluster, self.release).await?;
+        Ok(Planned {
+            action,
+            router,
+            split,
+            record,
+        })
+    }
+
+    /// Says how many GPUs the move needs and how many are free; an autoscaler may
+    /// add some, so it is said and not refused.
+    async fn room(&self) {
+        let Some((resource, needed)) = objects::gpus(&self.recipe.objects) else {
+            return;
+        };
+        // Without the right to list nodes there is nothing to say.
+        let Ok(nodes) = gpus::read(self.cluster).await else {
+            return;
+        };
+        let offered = gpus::offered(&nodes, &resource, &[]);
+        let message = format!(
+            "needs {needed} × {resource}, {} of {} free ({})",
+            offered.free,
+            offered.allocatable,
+            gpus::summary(&nodes)
+        );
+        (self.on_event)(Event::Noticed { message });
+    }
+
+    pub(super) async fn serve(
+        &self,
+        mut planned: Planned,
+        entry: Entry<()>,
+        holders: &[Value],
+    ) -> Result<Deployed, Error> {
+        let (version, simulated) = (entry.version.clone(), entry.simulated);
+        let mut seconds = PhaseSeconds::default();
+        let changed = planned.action != Action::Unchanged;
+        if changed {
+            planned.record.history.candidate(entry, Timestamp::now());
+            self.remember(&mut planned.record, &version).await?;
+        }
+        let up = Up {
+            cluster: self.cluster,
+            release: self.release,
+            version: &version,
+            recipe: self.recipe,
+            on_event: self.on_event,
+            interrupt: self.interrupt,
+        };
+        let brought = tokio::select! {
+            brought = up.bring(&mut seconds) => brought,
+            lost = self.lock.lost() => Err(lost.into()),
+        };
+        if let Err(error) = brought {
+            // Whoever has the lock now decides what becomes of it.
+            if self.lock.check().is_ok() && changed {
+                self.withdraw(&mut planned, &version).await?;
+            }
+            return Err(error);
+        }
+        self.lock.check()?;
+        self.hold(holders).await?;
+        if changed {
+            self.settle(&mut planned, &version).await?;
+        }
+        let router = router(self.cluster, self.release).await?;
+        Ok(Deployed {
+            release: self.release.to_string(),
+            version: version.to_string(),
+            target: "kubernetes".to_owned(),
+            changed,
+            simulated,
+            phases_s: seconds,
+            endpoint: router
+                .map(|router| router.endpoint().to_owned())
+                .unwrap_or_default(),
+        })
+    }
+
+    /// Creates what holds the traffic, once; later only what is no traffic is applied.
+    async fn hold(&self, holders: &[Value]) -> Result<(), Error> {
+        for holder in holders {
+            if refuse_foreign(self.cluster, holder, self.release).await? {
+                apply(self.cluster, &without_traffic(holder), Apply::Keep).await?;
+                continue;
+            }
+            let api_version = holder
+                .get("apiVersion")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            let kind = self
+                .cluster
+                .kind(api_version, objects::kind(holder))
+                .await?;
+            create(self.cluster, &kind, objects::name(holder), holder).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves the traffic in one write, then ends what served before.
+    async fn settle(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
+        let old = planned.split.as_ref().map(|split| split.live.clone());
+        if planned.router.is_none() {
+            self.accepted().await?;
+        }
+        if let (Some(router), Some(split)) = (&planned.router, &planned.split) {
+            let change = self.change(split, version);
+            router.write(split, &change).await?;
+            if !self.no_traffic {
+                self.stable_service(router, &change).await?;
+            }
+        }
+        if self.no_traffic && old.is_some() {
+            let message = format!("{version} waits as candidate without traffic");
+            (self.on_event)(Event::Noticed { message });
+            return Ok(());
+        }
+        (self.on_event)(Event::Moved {
+            version: version.clone(),
+            from: old.clone(),
+        });
+        planned.record.history.promote(version, self.history);
+        record::write(self.cluster, self.release, &mut planned.record).await?;
+        self.end_others(&planned.record, version).await?;
+        self.prune(&planned.record).await
+    }
+
+    /// A route that was just created: a gateway that says no is told at once.
+    async fn accepted(&self) -> Result<(), Error> {
+        if let Some(Router::HttpRoute(route)) = router(self.cluster, self.release).await? {
+            route.wait_accepted().await?;
+        }
+        Ok(())
+    }
+
+    fn change(&self, split: &Split, version: &VersionId) -> Change {
+        let (live, candidate) = if self.no_traffic {
+            (split.live.clone(), Some(version.clone()))
+        } else {
+            (version.clone(), None)
+        };
+        Change {
+            live,
+            candidate,
+            weight: Weight::ZERO,
+            journal: None,
+            run: self.run.to_owned(),
+        }
+    }
+
+    /// Behind a route the stable Service follows, for clients inside the cluster.
+    async fn stable_service(&self, router: &Router, change: &Change) -> Result<(), Error> {
+        if !matches!(router, Router::HttpRoute(_)) {
+            return Ok(());
+        }
+        let service =
+            crate::traffic::service::StableService::new(self.cluster.clone(), self.release.clone());
+        let service = service.await?;
+        let read = service.read().await?;
+        service.write(&read, change).await?;
+        Ok(())
+    }
+
+    /// Drains whatever runs beside `version`.
+    async fn end_others(&self, record: &Record, version: &VersionId) -> Result<(), Error> {
+        for deployment in deployments(self.cluster, self.release).await? {
+            let runs = deployment.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0);
+            match version_of(&deployment) {
+                Some(other) if other != *version && runs => self.end(record, &other).await?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(&self, record: &Record, old: &VersionId) -> Result<(), Error> {
+        let revision = record.history.find(old).map(|known| known.revision);
+        let recipe = match revision {
+            Some(revision) => record::recipe(self.cluster, self.release, revision).await?,
+            None => None,
+        };
+        let limit = recipe
+            .as_ref()
+            .map_or(self.recipe.drain_s, |recipe| recipe.drain_s);
+        let limit = Duration::from_secs(limit);
+        drain(
+            self.cluster,
+            self.release,
+            old,
+            recipe.as_ref(),
+            limit,
+            self.on_event,
+        )
+        .await
+    }
+
+    async fn remember(&self, record: &mut Record, version: &VersionId) -> Result<(), Error> {
+        let revision = record
+            .history
+            .find(version)
+            .map_or(0, |known| known.revision);
+        record::keep(self.cluster, self.release, revision, self.recipe).await?;
+        record::write(self.cluster, self.release, record).await
+    }
+
+    /// Takes a version that did not make it away again, unless it is what serves.
+    async fn withdraw(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
+        let live = planned.split.as_ref().map(|split| split.live.clone());
+        if self.on_failure == OnFailure::Keep || live.as_ref() == Some(version) {
+            return Ok(());
+        }
+        stop(self.cluster, self.release, version, Some(self.recipe)).await?;
+        planned.record.history.refuse(version);
+        record::write(self.cluster, self.release, &mut planned.record).await?;
+        (self.on_event)(Event::Withdrawn {
+            version: version.clone(),
+            live,
+        });
+        Ok(())
+    }
+
+    /// Deletes versions that the history no longer has, and nothing else.
+    async fn prune(&self, record: &Record) -> Result<(), Error> {
+        record::prune(self.cluster, self.release, &record.history).await?;
+        let there = deployments(self.cluster, self.release).await?;
+        let unknown = |version: &VersionId| record.history.find(version).is_none();
+        if !there
+            .iter()
+            .filter_map(version_of)
+            .any(|version| unknown(&version))
+        {
+            return Ok(());
+        }
+        let all = inventory::find(self.cluster, self.release).await?;
+        // Shared objects have no version and stay.
+        let kept = |object: &Value| version_of(object).is_none_or(|version| !unknown(&version));
+        for object in inventory::to_prune(self.release, &all, &[], kept) {
+            inventory::delete(self.cluster, &object).await?;
+        }
+        Ok(())
+    }
+}
+
+fn version_of(object: &Value) -> Option<VersionId> {
+    label(object, VERSION)?.parse().ok()
+}
+
+fn sentence(action: &Action) -> &'static str {
+    match action {
+        Action::First => "start it, see its first token, give it all traffic",
+        Action::Unchanged => "unchanged",
+        Action::Replace { .. } => {
+            "start it beside live, see its first token, move all traffic, drain live"
+        }
+    }
+}
