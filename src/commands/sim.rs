@@ -57,11 +57,12 @@ pub struct SimArgs {
 
 const LAW: &str = "\
 The law:
-  first token   start + (base + prefill × prompt tokens) × load × noise
-  token k       token k-1 + per-token × load × noise
+  first token   start + (base + prefill × prompt tokens) × load × drift × noise
+  token k       token k-1 + per-token × load × drift × noise
   start         arrival, or when a slot and KV blocks came free, in order of arrival
   load          1 + slowdown × (running - 1) / (slots - 1), running counted at start
   noise         exp(sigma × z), z standard normal, anew for each token, from the seed
+  drift         exp(sigma' × x) for all alike, x between standard normals 15 s apart
   KV blocks     ceil((prompt + output) / 16), held from start to the last token
 A token is a word between blanks. Answers are max_tokens long, else --output-tokens.
 Every response carries x-infer-simulated: true. Each option is also INFER_SIM_<OPTION>.
@@ -91,6 +92,15 @@ struct LawArgs {
         hide_env = true
     )]
     noise: f64,
+    /// Sigma of the slow drift that all requests share; 0 is none
+    #[arg(
+        long,
+        value_name = "SIGMA",
+        default_value_t = 0.0,
+        env = "INFER_SIM_DRIFT",
+        hide_env = true
+    )]
+    drift: f64,
     /// Requests answered at once; more of them queue
     #[arg(
         long,
@@ -225,6 +235,7 @@ impl SimArgs {
                 prefill_per_token: self.law.prefill,
                 per_token: self.law.per_token,
                 noise: self.law.noise,
+                drift: self.law.drift,
                 slots: self.law.slots,
                 slowdown: self.law.slowdown,
                 kv_blocks: self.law.kv_blocks,

@@ -1,11 +1,13 @@
 //! The latency law: when each token of a simulated answer is due.
 //!
 //! ```text
-//! first token   start + (base + prefill × prompt tokens) × load × noise
-//! token k       token k-1 + per_token × load × noise
+//! first token   start + (base + prefill × prompt tokens) × load × drift × noise
+//! token k       token k-1 + per_token × load × drift × noise
 //! start         arrival, or when a slot and KV blocks for prompt + output came free, in order of arrival
 //! load          1 + slowdown × (running - 1) / (slots - 1), running counted at start, itself included
 //! noise         exp(sigma × z), z standard normal, drawn anew for each token: its median is 1
+//! drift         exp(sigma' × x), the same for all requests; x moves between standard normals 15 s
+//!               apart, read at start: a machine's good and bad times
 //! KV blocks     ceil((prompt + output) / 16), held from start to the last token
 //! ```
 //!
@@ -22,6 +24,9 @@ use serde::Serialize;
 /// Tokens in one KV block, as in vLLM.
 pub const KV_BLOCK_TOKENS: u32 = 16;
 
+/// How far apart the points are between which drift moves.
+const DRIFT_STEP: Duration = Duration::from_secs(15);
+
 /// The law's constants.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Law {
@@ -33,6 +38,8 @@ pub struct Law {
     pub per_token: Duration,
     /// Sigma of the log-normal noise; 0 is none.
     pub noise: f64,
+    /// Sigma of the drift that all requests share; 0 is none.
+    pub drift: f64,
     /// Requests answered at once; more of them queue.
     pub slots: u32,
     /// How much slower everything is with all slots taken: 1 is twice the time.
@@ -54,6 +61,7 @@ impl Default for Law {
             prefill_per_token: Duration::from_micros(100),
             per_token: Duration::from_millis(10),
             noise: 0.05,
+            drift: 0.0,
             slots: 64,
             slowdown: 0.0,
             kv_blocks: 8192,
@@ -109,6 +117,7 @@ impl Law {
             }
         }
         within("noise", self.noise, Self::NOISE_MAX)?;
+        within("drift", self.drift, Self::NOISE_MAX)?;
         within("slowdown", self.slowdown, Self::SLOWDOWN_MAX)
     }
 
@@ -121,6 +130,24 @@ impl Law {
         1.0 + self.slowdown * others.min(1.0)
     }
 
+    /// How much slower everything is `uptime` after the server's start.
+    pub fn drift(&self, uptime: Duration) -> f64 {
+        if self.drift == 0.0 {
+            return 1.0;
+        }
+        let step = uptime.as_nanos() / DRIFT_STEP.as_nanos();
+        let within = uptime.as_secs_f64() / DRIFT_STEP.as_secs_f64();
+        let after = within - libm::floor(within);
+        let at = |step: u128| -> f64 {
+            let number = u64::try_from(step).unwrap_or(u64::MAX);
+            StandardNormal.sample(&mut draws(self.seed, number, Purpose::Drift))
+        };
+        // Divided by what mixing two independent normals does to their spread.
+        let before = 1.0 - after;
+        let x = (before * at(step) + after * at(step + 1)) / libm::hypot(before, after);
+        libm::exp(self.drift * x)
+    }
+
     /// KV blocks that a request holds while it is answered.
     pub fn blocks(prompt_tokens: u32, output_tokens: u32) -> u32 {
         prompt_tokens
@@ -128,14 +155,14 @@ impl Law {
             .div_ceil(KV_BLOCK_TOKENS)
     }
 
-    /// When each output token of request `number` is due, counted from its start.
-    pub fn tokens(&self, number: u64, prompt_tokens: u32, running: u32) -> Tokens {
-        let load = self.load(running);
+    /// When each output token of request `number` is due, counted from its start;
+    /// `factor` is load times drift at the start.
+    pub fn tokens(&self, number: u64, prompt_tokens: u32, factor: f64) -> Tokens {
         let prefill = self.prefill_per_token.as_secs_f64() * f64::from(prompt_tokens);
         Tokens {
             draws: draws(self.seed, number, Purpose::Latency),
-            next_gap: (self.base.as_secs_f64() + prefill) * load,
-            gap: self.per_token.as_secs_f64() * load,
+            next_gap: (self.base.as_secs_f64() + prefill) * factor,
+            gap: self.per_token.as_secs_f64() * factor,
             noise: self.noise,
             due: 0.0,
         }
@@ -181,12 +208,13 @@ impl Iterator for Tokens {
 pub(super) enum Purpose {
     Latency,
     Fault,
+    Drift,
 }
 
 /// The random numbers of one request.
 pub(super) fn draws(seed: u64, number: u64, purpose: Purpose) -> ChaCha8Rng {
     let mut draws = ChaCha8Rng::seed_from_u64(seed);
-    draws.set_stream(number.wrapping_mul(2) + purpose as u64);
+    draws.set_stream(number.wrapping_mul(3) + purpose as u64);
     draws
 }
 
@@ -216,7 +244,7 @@ mod tests {
 
     #[test]
     fn without_noise_the_instants_are_the_formula() {
-        let due = milliseconds(exact().tokens(0, 100, 1), 3);
+        let due = milliseconds(exact().tokens(0, 100, 1.0), 3);
         assert_eq!(due, [50.0, 60.0, 70.0]);
     }
 
@@ -227,11 +255,11 @@ mod tests {
             slots: 5,
             ..exact()
         };
-        assert_eq!(milliseconds(law.tokens(0, 0, 1), 2), [40.0, 50.0]);
-        assert_eq!(milliseconds(law.tokens(0, 0, 3), 2), [50.0, 62.5]);
-        assert_eq!(milliseconds(law.tokens(0, 0, 5), 2), [60.0, 75.0]);
+        assert_eq!(milliseconds(law.tokens(0, 0, law.load(1)), 2), [40.0, 50.0]);
+        assert_eq!(milliseconds(law.tokens(0, 0, law.load(3)), 2), [50.0, 62.5]);
+        assert_eq!(milliseconds(law.tokens(0, 0, law.load(5)), 2), [60.0, 75.0]);
         let single = Law { slots: 1, ..law };
-        assert_eq!(milliseconds(single.tokens(0, 0, 1), 1), [40.0]);
+        assert_eq!(milliseconds(single.tokens(0, 0, single.load(1)), 1), [40.0]);
     }
 
     #[test]
@@ -240,14 +268,14 @@ mod tests {
             noise: 0.3,
             ..Law::default()
         };
-        let of = |number| milliseconds(law.tokens(number, 10, 1), 5);
+        let of = |number| milliseconds(law.tokens(number, 10, 1.0), 5);
         assert_eq!(of(7), of(7));
         assert_ne!(of(7), of(8));
         let reseeded = Law {
             seed: 1,
             ..law.clone()
         };
-        assert_ne!(of(7), milliseconds(reseeded.tokens(7, 10, 1), 5));
+        assert_ne!(of(7), milliseconds(reseeded.tokens(7, 10, 1.0), 5));
     }
 
     #[test]
@@ -258,7 +286,13 @@ mod tests {
             ..Law::default()
         };
         let mut logs: Vec<f64> = (0..4000)
-            .map(|number| law.tokens(number, 0, 1).next().unwrap().as_secs_f64().ln())
+            .map(|number| {
+                law.tokens(number, 0, 1.0)
+                    .next()
+                    .unwrap()
+                    .as_secs_f64()
+                    .ln()
+            })
             .collect();
         logs.sort_by(f64::total_cmp);
         assert!(logs[2000].abs() < 0.015, "median {}", logs[2000]);
@@ -267,6 +301,22 @@ mod tests {
             (variance.sqrt() - 0.2).abs() < 0.01,
             "sigma {}",
             variance.sqrt()
+        );
+    }
+
+    #[test]
+    fn drift_has_the_stated_sigma_and_moves_slowly() {
+        let law = Law {
+            drift: 0.1,
+            ..exact()
+        };
+        let at = |second| law.drift(Duration::from_secs(second)).ln();
+        let variance = (0..30_000).map(|second| at(second).powi(2)).sum::<f64>() / 30_000.0;
+        assert!((variance.sqrt() - 0.1).abs() < 0.005, "{}", variance.sqrt());
+        assert!((at(100) - at(101)).abs() < 0.05);
+        assert_eq!(
+            exact().drift(Duration::from_secs(7)).to_bits(),
+            1.0_f64.to_bits()
         );
     }
 

@@ -38,7 +38,7 @@ pub(super) struct Engine {
     pub(super) metrics: Metrics,
     pub(super) slots: Slots,
     pub(super) alarms: Alarms,
-    started: Instant,
+    pub(super) started: Instant,
     received: AtomicU64,
     fatal: watch::Sender<Option<Ended>>,
 }
@@ -216,5 +216,47 @@ async fn serve(stream: TcpStream, engine: Arc<Engine>, mut stopping: watch::Rece
     if draining {
         connection.as_mut().graceful_shutdown();
         let _client_left = connection.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::{Faults, Law};
+
+    const ANY_PORT: &str = "127.0.0.1:0";
+
+    #[tokio::test]
+    async fn a_server_in_process_answers_and_stops() {
+        let server = Server::start(Law::default(), ANY_PORT.parse().unwrap())
+            .await
+            .unwrap();
+        let url = format!("{}/health", server.url());
+        assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
+        assert_eq!(server.totals().requests, 0);
+        assert!(matches!(server.stop().await, Ended::Stopped { .. }));
+        assert!(reqwest::get(&url).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_ends_it_by_itself() {
+        let mut simulation = Simulation::from(Law::default());
+        simulation.faults = Faults {
+            fails_to_start: true,
+            startup: Duration::from_millis(10),
+            ..Faults::default()
+        };
+        let server = Server::start(simulation, ANY_PORT.parse().unwrap()).await;
+        assert_eq!(server.unwrap().ended().await, Ended::FailedToStart);
+    }
+
+    #[tokio::test]
+    async fn a_law_that_cannot_hold_is_refused_before_it_listens() {
+        let law = Law {
+            slots: 0,
+            ..Law::default()
+        };
+        let refused = Server::start(law, ANY_PORT.parse().unwrap()).await;
+        assert!(matches!(refused, Err(Error::Law(_))));
     }
 }

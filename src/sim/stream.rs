@@ -77,7 +77,8 @@ impl Answer {
             self.arrived
         };
         let law = &self.engine.simulation.law;
-        let tokens = law.tokens(self.number, self.request.prompt_tokens, seat.running);
+        let factor = law.load(seat.running) * law.drift(at.duration_since(self.engine.started));
+        let tokens = law.tokens(self.number, self.request.prompt_tokens, factor);
         self.seated = Some(Seated {
             at,
             tokens,

@@ -15,7 +15,7 @@ impl Show for Event {
                     "base_ms": milliseconds(law.base),
                     "prefill_ms_per_token": milliseconds(law.prefill_per_token),
                     "per_token_ms": milliseconds(law.per_token),
-                    "noise": law.noise, "slots": law.slots, "slowdown": law.slowdown,
+                    "noise": law.noise, "drift": law.drift, "slots": law.slots, "slowdown": law.slowdown,
                     "kv_blocks": law.kv_blocks, "seed": law.seed,
                 },
             }),
@@ -72,6 +72,9 @@ fn stated(law: &Law) -> String {
     );
     if law.slowdown > 0.0 {
         text = format!("{text}, {}% slower when full", law.slowdown * 100.0);
+    }
+    if law.drift > 0.0 {
+        text = format!("{text}, drifting by {}%", law.drift * 100.0);
     }
     text
 }

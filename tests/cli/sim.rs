@@ -273,7 +273,9 @@ fn help_states_the_law_as_a_formula() {
         .expect_code(0)
         .stdout();
     assert!(
-        help.contains("first token   start + (base + prefill × prompt tokens) × load × noise"),
+        help.contains(
+            "first token   start + (base + prefill × prompt tokens) × load × drift × noise"
+        ),
         "{help}"
     );
     assert!(help.contains("Example:\n  infer sim"), "{help}");
