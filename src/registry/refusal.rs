@@ -164,17 +164,27 @@ pub(super) fn connection_hints(registry: &str, error: &reqwest::Error) -> Vec<St
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    if text.contains("UnknownIssuer") || text.contains("CaUsedAsEndEntity") {
-        return vec![format!(
-            "{registry} uses a certificate of its own: give its CA with --ca FILE"
-        )];
-    }
-    if text.contains("InvalidContentType") || text.contains("corrupt message") {
-        return vec![format!(
+    tls_hint(registry, &text).into_iter().collect()
+}
+
+/// The TLS library's own words decide: it has no type that reaches this far.
+fn tls_hint(registry: &str, text: &str) -> Option<String> {
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if any(&["InvalidContentType", "corrupt message"]) {
+        return Some(format!(
             "{registry} does not speak TLS: allow it with --plain-http"
-        )];
+        ));
     }
-    Vec::new()
+    if !any(&["invalid peer certificate"]) {
+        return None;
+    }
+    Some(if any(&["Expired", "expired", "NotValidYet"]) {
+        format!("the certificate of {registry} is out of date, or this machine's clock is wrong")
+    } else if any(&["NotValidForName", "not valid for name"]) {
+        format!("the certificate is for another name than {registry}: use one of its names")
+    } else {
+        format!("{registry} uses a certificate of its own: give its CA with --ca FILE")
+    })
 }
 
 #[cfg(test)]
@@ -212,6 +222,24 @@ mod tests {
             Refusal::new(500, b"disk \x1b[31mfull").to_string(),
             "500 disk [31mfull"
         );
+    }
+
+    #[test]
+    fn trouble_with_tls_names_the_flag_that_helps() {
+        let hint = |text| tls_hint("r.example", text);
+        for (text, word) in [
+            ("invalid peer certificate: UnknownIssuer", "--ca FILE"),
+            ("invalid peer certificate: BadSignature", "--ca FILE"),
+            ("invalid peer certificate: Expired", "clock"),
+            ("invalid peer certificate: NotValidForName", "another name"),
+            (
+                "received corrupt message of type InvalidContentType",
+                "--plain-http",
+            ),
+        ] {
+            assert!(hint(text).unwrap().contains(word), "{text}");
+        }
+        assert_eq!(hint("connection refused"), None);
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use hyper::Method;
 use infer::registry::{
-    BlobOutcome, Descriptor, Digest, Error, Location, Manifest, Options, Reason, Store, Transfer,
-    media_type, source,
+    BlobOutcome, BlobSource, Descriptor, Digest, Error, Location, Manifest, Options, Reason, Store,
+    Transfer, media_type, source,
 };
 use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
@@ -443,4 +443,41 @@ async fn a_manifest_must_be_what_was_promised() {
     assert!(
         matches!(&error, Error::Refused { source, .. } if source.reason == Reason::ManifestUnknown)
     );
+}
+
+#[tokio::test]
+async fn a_registry_that_is_not_there_is_said_at_once() {
+    let bench = Bench::new().await;
+    let store = bench.store().await;
+    drop(bench);
+    let start = std::time::Instant::now();
+    let error = store.has_blob(&Digest::of(b""), 0).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(start.elapsed().as_secs() < 5);
+}
+
+#[tokio::test]
+async fn a_source_that_breaks_is_not_blamed_on_the_registry() {
+    struct Broken;
+
+    impl BlobSource for Broken {
+        fn size(&self) -> u64 {
+            ALL as u64
+        }
+
+        fn open(&self, offset: u64) -> std::io::Result<Box<dyn std::io::Read + Send>> {
+            let length = if offset == 0 { CHUNK_BYTES } else { 10 };
+            Ok(Box::new(std::io::Cursor::new(weights(length))))
+        }
+    }
+
+    let bench = Bench::new().await;
+    let descriptor = Descriptor::of(media_type::IMAGE_LAYER, &weights(ALL));
+    let store = bench.store().await;
+    let error = store
+        .put_blob(&descriptor, &Broken, &|_| ())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Source { .. }), "{error:?}");
+    assert!(bench.registry.blob(&descriptor.digest).is_none());
 }

@@ -1,5 +1,7 @@
 //! A real distribution registry, plain and guarded by TLS and a password.
 
+mod client;
+
 use std::process::Command;
 
 use crate::support::registry::{PASSWORD, Registry, USER};

@@ -9,7 +9,7 @@ use reqwest::{Body, RequestBuilder, Response, header};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{connection::Connection, fault::Fault};
@@ -24,6 +24,8 @@ const STALL_MAX: Duration = Duration::from_mins(1);
 /// Longest wait for the answer once all is sent: registries over S3 copy the object
 /// into place first, and a layer has tens of gigabytes.
 const SETTLE_MAX: Duration = Duration::from_mins(15);
+/// A reader that failed has ended by the time the network notices.
+const READER_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Bytes `offset..offset + length` of a blob on their way.
 pub(super) struct Feed {
@@ -114,7 +116,7 @@ impl Feed {
         };
         // A source that failed is the cause of whatever the network says.
         if answer.is_err()
-            && let Ok(Err(error)) = reader.await
+            && let Ok(Ok(Err(error))) = timeout(READER_WAIT_MAX, reader).await
         {
             return Err(Fault::Source(error));
         }

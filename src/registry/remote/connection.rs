@@ -1,6 +1,12 @@
 //! The HTTP client of one registry: TLS, proxies, and single exchanges.
 
-use std::{fs::File, io::Read, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::Read,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use reqwest::{Certificate, Client, RequestBuilder, Response, Url, header, redirect};
 use tokio::sync::OnceCell;
@@ -25,6 +31,8 @@ pub(super) struct Connection {
     /// As the user writes it.
     registry: String,
     private: OnceCell<bool>,
+    /// It has answered once, so a refused connection is a restart and not a typing error.
+    reached: AtomicBool,
 }
 
 impl Connection {
@@ -57,6 +65,7 @@ impl Connection {
             base,
             registry,
             private: OnceCell::new(),
+            reached: AtomicBool::new(false),
         })
     }
 
@@ -114,7 +123,15 @@ impl Connection {
         &self,
         answer: Result<Response, reqwest::Error>,
     ) -> Result<Response, Fault> {
-        let response = answer.map_err(|error| Fault::Connection(error.without_url()))?;
+        let response = answer.map_err(|error| {
+            let error = error.without_url();
+            if error.is_connect() && !self.reached.load(Ordering::Relaxed) {
+                Fault::Unreached(error)
+            } else {
+                Fault::Connection(error)
+            }
+        })?;
+        self.reached.store(true, Ordering::Relaxed);
         let status = response.status();
         if status.is_success() || status.is_redirection() {
             return Ok(response);

@@ -3,11 +3,13 @@
 use std::{io, time::Duration};
 
 use super::{challenge::Challenge, retry};
-use crate::registry::{digest::Digest, error::Error, refusal::Refusal};
+use crate::registry::{error::Error, refusal::Refusal};
 
 #[derive(Debug)]
 pub(super) enum Fault {
     Connection(reqwest::Error),
+    /// No connection, and there never was one: it is not there, or its name is wrong.
+    Unreached(reqwest::Error),
     /// No answer, or no progress, for so long.
     Silent(Duration),
     Status {
@@ -37,7 +39,7 @@ impl Fault {
             Self::Connection(error) => !error.is_builder() && !is_tls(error),
             Self::Silent(_) => true,
             Self::Status { refusal, .. } => retry::is_passing(refusal.status),
-            Self::Source(_) | Self::Protocol(_) | Self::Final(_) => false,
+            Self::Unreached(_) | Self::Source(_) | Self::Protocol(_) | Self::Final(_) => false,
         }
     }
 
@@ -59,7 +61,7 @@ impl Fault {
         let registry = registry.to_owned();
         let act = act.to_owned();
         match self {
-            Self::Connection(source) => Error::Unreachable {
+            Self::Connection(source) | Self::Unreached(source) => Error::Unreachable {
                 registry,
                 act,
                 source,
@@ -74,8 +76,8 @@ impl Fault {
                 act,
                 source: refusal,
             },
-            Self::Source(source) => Error::Source {
-                digest: Digest::of(b""),
+            Self::Source(source) => Error::Broken {
+                what: "what is to be sent".to_owned(),
                 source,
             },
             Self::Protocol(why) => Error::Protocol { registry, why },
@@ -88,7 +90,7 @@ impl Fault {
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Connection(error) => {
+            Self::Connection(error) | Self::Unreached(error) => {
                 let mut cause: &dyn std::error::Error = error;
                 while let Some(deeper) = cause.source() {
                     cause = deeper;

@@ -64,6 +64,21 @@ impl Entry {
         }
     }
 
+    /// Removes what nobody came back for; failures are left for the next time.
+    pub(super) fn sweep(folder: &Path) {
+        let Ok(entries) = fs::read_dir(folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let modified = entry.metadata().and_then(|found| found.modified());
+            let age = modified.ok().and_then(|time| time.elapsed().ok());
+            let held = || File::open(entry.path()).is_ok_and(|file| file.try_lock().is_err());
+            if age.is_some_and(|age| age > AGE_MAX) && !held() {
+                drop(fs::remove_file(entry.path()));
+            }
+        }
+    }
+
     /// The session an earlier run left; anything torn, old or foreign is none.
     pub(super) fn left(&mut self, now: jiff::Timestamp) -> Option<Session> {
         let mut text = Vec::new();
@@ -155,9 +170,16 @@ mod tests {
             .unwrap()
             .unwrap()
             .path();
+        Entry::sweep(dir.path());
+        assert!(path.exists(), "young by its file");
         fs::write(&path, br#"{"location":"https://r.exa"#).unwrap();
         assert_eq!(open(dir.path()).unwrap().left(now), None);
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - 2 * AGE_MAX)
+            .unwrap();
+        Entry::sweep(dir.path());
+        assert!(!path.exists());
     }
 }

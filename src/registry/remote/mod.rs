@@ -74,6 +74,10 @@ impl Remote {
         let near = options.mount_from.iter().filter(|from| {
             from.registry() == reference.registry() && from.repository() != reference.repository()
         });
+        let journal = journal_folder(options).filter(|_| access == Access::Write);
+        if let Some(folder) = &journal {
+            journal::Entry::sweep(folder);
+        }
         Ok(Self(Arc::new(Inner {
             connection,
             auth: Auth::new(options.logins.clone()),
@@ -81,7 +85,7 @@ impl Remote {
             scope,
             profile,
             mount_from: near.map(|from| from.repository().to_owned()).collect(),
-            journal: journal_folder(options),
+            journal,
         })))
     }
 
@@ -101,7 +105,8 @@ impl Remote {
             Err(fault) => return Err(self.error(fault, &act)),
         };
         match content_length(&response).filter(|_| response.status() == StatusCode::OK) {
-            Some(found) if found != size => Err(Error::WrongSize {
+            // Some proxies say 0 of every HEAD.
+            Some(found) if found != size && found != 0 => Err(Error::WrongSize {
                 what: format!("{digest} in {}", self.0.reference),
                 expected: size,
                 found,

@@ -42,15 +42,19 @@ impl Remote {
         if self.has_blob(&digest, size).await? {
             return Ok(BlobOutcome::Skipped);
         }
+        let mode = mode_for(self.0.profile.mode, size);
         let upload = Upload {
             remote: self,
             digest,
             size,
             source,
             on,
-            mode: mode_for(self.0.profile.mode, size),
+            mode,
             session: None,
-            journal: self.journal(&digest),
+            // One PUT cannot go on in the middle.
+            journal: (mode != Mode::Whole)
+                .then(|| self.journal(&digest))
+                .flatten(),
             trusted: true,
         };
         let result = upload.run().await;
@@ -167,8 +171,7 @@ impl Upload<'_> {
     async fn resume(&mut self) {
         let now = jiff::Timestamp::now();
         let left = self.journal.as_mut().and_then(|entry| entry.left(now));
-        // One PUT cannot go on in the middle.
-        let Some(left) = left.filter(|_| self.mode != Mode::Whole) else {
+        let Some(left) = left else {
             return;
         };
         if let Ok(Some(session)) = self.remote.status(&left).await
