@@ -61,6 +61,9 @@ pub struct Globals {
 pub enum Command {
     Pack(Box<commands::pack::PackArgs>),
     Render(commands::render::RenderArgs),
+    Inspect(commands::inspect::InspectArgs),
+    Verify(commands::verify::VerifyArgs),
+    Unpack(commands::unpack::UnpackArgs),
     Status(commands::status::StatusArgs),
     Logs(commands::logs::LogsArgs),
     History(commands::history::HistoryArgs),
@@ -76,6 +79,9 @@ impl Command {
         match self {
             Self::Pack(_) => "pack",
             Self::Render(_) => "render",
+            Self::Inspect(_) => "inspect",
+            Self::Verify(_) => "verify",
+            Self::Unpack(_) => "unpack",
             Self::Status(_) => "status",
             Self::Logs(_) => "logs",
             Self::History(_) => "history",
@@ -96,6 +102,9 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
     match command {
         Command::Pack(args) => commands::pack::run(*args, session).await,
         Command::Render(args) => commands::render::run(args, session).await,
+        Command::Inspect(args) => commands::inspect::run(args, session).await,
+        Command::Verify(args) => commands::verify::run(args, session).await,
+        Command::Unpack(args) => commands::unpack::run(args, session).await,
         Command::Status(args) => commands::status::run(args, session).await,
         Command::Logs(args) => commands::logs::run(args, session).await,
         Command::History(args) => commands::history::run(args, session).await,

@@ -3,6 +3,8 @@
 pub mod completions;
 pub mod delete;
 pub mod history;
+pub mod image_args;
+pub mod inspect;
 pub mod logs;
 pub mod pack;
 pub mod registry_args;
@@ -12,6 +14,9 @@ pub mod render;
 pub mod serve;
 pub mod sim;
 pub mod status;
+
+pub mod unpack;
+pub mod verify;
 
 use crate::{interrupt::Interrupt, ui::Ui};
 

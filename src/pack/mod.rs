@@ -4,14 +4,17 @@
 //! looks like, `image` and `modelpack` what names the layers; all pure. `push` acts:
 //! files are read once, hashed while they are written, and never copied elsewhere.
 
+mod archive;
 mod cache;
 mod canonical;
+mod contents;
 mod error;
 mod event;
 mod files;
 mod framing;
 mod gauge;
 mod image;
+mod inspect;
 mod layer;
 pub mod lock;
 mod modelpack;
@@ -20,17 +23,23 @@ mod push;
 mod result;
 mod rules;
 mod stream;
+mod unpack;
+mod verify;
 
 pub use self::{
     cache::Cache,
+    contents::Contents,
     error::{EntryFault, Error},
     event::{Act, Count, Event, LayerOutcome, Progress},
     files::FileEntry,
     framing::ROOT,
+    inspect::{Inspected, InspectedLayer, PackedFacts, inspect},
     lock::Lock,
     modelpack::parameter_size,
     plan::Plan,
     push::{Job, Target, pack},
     result::{Artifacts, Bytes, Packed, PackedLayer},
     rules::{Rules, is_pickle},
+    unpack::{Unpacked, unpack},
+    verify::{Damage, Verified, verify},
 };

@@ -5,6 +5,7 @@
 
 mod figure;
 mod local;
+mod inspect;
 mod pack;
 mod paint;
 mod prompt;
@@ -22,6 +23,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     figure::{bar, bytes, percent, rate, seconds, sparkline},
+    inspect::InspectView,
     paint::{Color, Paint},
     release::{Deleted, LogLine, Moved},
     screen::Screen,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, bar, bytes, rate, seconds};
+use super::{Answer, Paint, Screen, Show, bar, bytes, inspect::result, rate, seconds};
 use crate::{
     model::Facts,
     pack::{Count, Event, LayerOutcome, Packed, Progress, parameter_size},
@@ -122,12 +122,7 @@ impl Show for Event {
 
 impl Answer for Packed {
     fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "pack"});
-        let own = serde_json::to_value(self).unwrap_or_default();
-        if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
-            result.extend(own);
-        }
-        result
+        result("pack", self)
     }
 
     fn human(&self, _paint: &Paint) -> String {
