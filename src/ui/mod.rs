@@ -4,8 +4,8 @@
 //! stdout line is one JSON object whose first field is `"event"`.
 
 mod figure;
-mod local;
 mod inspect;
+mod local;
 mod pack;
 mod paint;
 mod prompt;
