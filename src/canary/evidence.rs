@@ -107,6 +107,10 @@ impl Source {
         }
         let mut e = 0.0;
         for (weight, filter) in shares(&scores).into_iter().zip(&self.filters) {
+            // Leaving a term out only weakens the evidence.
+            if weight < 1e-9 {
+                continue;
+            }
             let ln_e = filter.estimate().map_or(0.0, |(estimate, variance)| {
                 ln_e_above_zero(sign * (estimate - bound), variance)
             });

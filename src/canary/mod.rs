@@ -3,7 +3,12 @@
 pub mod evidence;
 pub mod failures;
 pub mod filter;
+pub mod journal;
 pub mod judge;
 pub mod mixture;
 pub mod noise;
+pub mod plan;
+pub mod sample;
 pub mod share;
+#[cfg(test)]
+mod simulation;

@@ -1,0 +1,351 @@
+//! From single requests to the blocks that are judged.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    evidence::{MetricBlock, Moments},
+    failures::Requests,
+    filter::BLOCK_S,
+    judge::Block,
+};
+
+/// Which of the two a request went to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arm {
+    Live,
+    Candidate,
+}
+
+/// What was felt of one request; a failed one has no latency.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Felt {
+    pub failed: bool,
+    pub ttft_ms: Option<f64>,
+    pub tpot_ms: Option<f64>,
+}
+
+/// One request that ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// When it ended, Unix time. Slow requests are thus seen late on both sides alike.
+    pub ended_ms: u64,
+    pub arm: Arm,
+    pub felt: Felt,
+}
+
+/// The same prompt sent to both versions.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    pub ended_ms: u64,
+    pub live: Felt,
+    pub candidate: Felt,
+}
+
+const BLOCK_MS: u64 = (BLOCK_S * 1e3) as u64;
+
+/// Sorts samples into blocks of five seconds from the start of the run.
+#[derive(Debug)]
+pub struct Cutter {
+    start_ms: u64,
+    /// Index of the first block that is not handed out yet.
+    next: u64,
+    open: Vec<(u64, Pending)>,
+    ttft: Range,
+    tpot: Range,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    samples: Vec<Sample>,
+    pairs: Vec<Pair>,
+}
+
+/// Blocks that may be open at once: a minute and a half of samples that came early.
+const OPEN_MAX: usize = 18;
+
+impl Cutter {
+    /// `ln_margin` is the judge's: no change of that size may be clipped.
+    pub fn new(start_ms: u64, ln_margin: f64) -> Self {
+        Self {
+            start_ms,
+            next: 0,
+            open: Vec::new(),
+            ttft: Range::new(ln_margin),
+            tpot: Range::new(ln_margin),
+        }
+    }
+
+    pub fn add(&mut self, sample: Sample) {
+        if let Some(pending) = self.pending(sample.ended_ms) {
+            pending.samples.push(sample);
+        }
+    }
+
+    pub fn add_pair(&mut self, pair: Pair) {
+        if let Some(pending) = self.pending(pair.ended_ms) {
+            pending.pairs.push(pair);
+        }
+    }
+
+    /// The block of a moment; what comes after its block was judged goes into the next one.
+    fn pending(&mut self, ended_ms: u64) -> Option<&mut Pending> {
+        let since = ended_ms.checked_sub(self.start_ms)?;
+        let index = (since / BLOCK_MS).max(self.next);
+        if let Some(at) = self.open.iter().position(|(open, _)| *open == index) {
+            return self.open.get_mut(at).map(|(_, pending)| pending);
+        }
+        if self.open.len() >= OPEN_MAX {
+            return None;
+        }
+        self.open.push((index, Pending::default()));
+        self.open.last_mut().map(|(_, pending)| pending)
+    }
+
+    /// Blocks that have ended by `now_ms`, in order, with the time each ended.
+    pub fn cut(&mut self, now_ms: u64) -> Vec<(u64, Block)> {
+        let mut blocks = Vec::new();
+        while self.start_ms + (self.next + 1) * BLOCK_MS <= now_ms {
+            let at = self.open.iter().position(|(open, _)| *open == self.next);
+            let pending = at.map(|at| self.open.swap_remove(at).1).unwrap_or_default();
+            self.next += 1;
+            let ended = self.start_ms + self.next * BLOCK_MS;
+            blocks.push((ended, self.block(&pending)));
+        }
+        blocks
+    }
+
+    fn block(&mut self, pending: &Pending) -> Block {
+        let mut block = Block::default();
+        for sample in &pending.samples {
+            if sample.arm == Arm::Live {
+                self.ttft.learn(sample.felt.ttft_ms);
+                self.tpot.learn(sample.felt.tpot_ms);
+            }
+            let requests = match sample.arm {
+                Arm::Live => &mut block.live,
+                Arm::Candidate => &mut block.candidate,
+            };
+            requests.sent += 1;
+            requests.failed += u32::from(sample.felt.failed);
+        }
+        for pair in &pending.pairs {
+            for (felt, requests) in [
+                (&pair.live, &mut block.live),
+                (&pair.candidate, &mut block.candidate),
+            ] {
+                let failed = u32::from(felt.failed);
+                requests.add(Requests { sent: 1, failed });
+            }
+        }
+        block.ttft = self.ttft.metric(pending, |felt| felt.ttft_ms);
+        block.tpot = self.tpot.metric(pending, |felt| felt.tpot_ms);
+        block
+    }
+}
+
+/// Where live's latencies lie. What is far outside is pulled to the edge, so that one
+/// stalled request does not outweigh a minute; a failed request ranks last: at the upper
+/// edge, so that fast errors never look like good latency.
+#[derive(Debug)]
+struct Range {
+    /// Live's latencies, counted in classes of 5%.
+    counts: Vec<u32>,
+    total: u32,
+    room: f64,
+}
+
+/// Classes from e⁻⁷ ms (1 µs) to e¹⁴ ms (20 min).
+const CLASS: f64 = 0.05;
+const CLASSES: usize = 420;
+const LOWEST: f64 = -7.0;
+
+/// Live samples from which the range is used.
+const RANGE_SAMPLES_MIN: u32 = 20;
+
+/// Room beyond live's 1% and 99% quantiles, in margins: a change of one margin moves only
+/// the far tail of a distribution beyond it.
+const ROOM_MARGINS: f64 = 3.0;
+
+impl Range {
+    fn new(ln_margin: f64) -> Self {
+        Self {
+            counts: vec![0; CLASSES],
+            total: 0,
+            room: ROOM_MARGINS * ln_margin.max(0.18),
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "clamped to the classes"
+    )]
+    fn learn(&mut self, value_ms: Option<f64>) {
+        if let Some(log) = log(value_ms) {
+            let class = ((log - LOWEST) / CLASS).clamp(0.0, (CLASSES - 1) as f64) as usize;
+            self.counts[class] = self.counts[class].saturating_add(1);
+            self.total = self.total.saturating_add(1);
+        }
+    }
+
+    fn edges(&self) -> Option<(f64, f64)> {
+        (self.total >= RANGE_SAMPLES_MIN).then(|| {
+            (
+                self.quantile(0.01) - self.room,
+                self.quantile(0.99) + CLASS + self.room,
+            )
+        })
+    }
+
+    /// Lower edge of the class that holds the quantile.
+    #[expect(clippy::cast_precision_loss, reason = "few classes")]
+    fn quantile(&self, q: f64) -> f64 {
+        let rank = q * f64::from(self.total);
+        let mut below = 0.0;
+        let class = self.counts.iter().position(|count| {
+            below += f64::from(*count);
+            below >= rank
+        });
+        LOWEST + CLASS * class.unwrap_or(0) as f64
+    }
+
+    fn metric(&self, pending: &Pending, of: impl Fn(&Felt) -> Option<f64>) -> MetricBlock {
+        let edges = self.edges();
+        let place = |felt: &Felt| match (felt.failed, edges) {
+            (true, edges) => edges.map(|(_, high)| high),
+            (false, Some((low, high))) => log(of(felt)).map(|log| log.clamp(low, high)),
+            (false, None) => log(of(felt)),
+        };
+        let mut metric = MetricBlock::default();
+        for sample in &pending.samples {
+            if let Some(log) = place(&sample.felt) {
+                match sample.arm {
+                    Arm::Live => metric.live.add(log),
+                    Arm::Candidate => metric.candidate.add(log),
+                }
+            }
+        }
+        add_pairs(&mut metric.pairs, &pending.pairs, place);
+        metric
+    }
+}
+
+/// Where both of a pair failed there is nothing to compare.
+fn add_pairs(moments: &mut Moments, pairs: &[Pair], place: impl Fn(&Felt) -> Option<f64>) {
+    for pair in pairs {
+        if pair.live.failed && pair.candidate.failed {
+            continue;
+        }
+        if let (Some(live), Some(candidate)) = (place(&pair.live), place(&pair.candidate)) {
+            moments.add(candidate - live);
+        }
+    }
+}
+
+/// The natural log of a latency; a microsecond where it was too short to measure.
+fn log(value_ms: Option<f64>) -> Option<f64> {
+    value_ms
+        .filter(|ms| ms.is_finite())
+        .map(|ms| ms.max(1e-3).ln())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(ended_ms: u64, arm: Arm, ttft_ms: f64) -> Sample {
+        let felt = Felt {
+            failed: false,
+            ttft_ms: Some(ttft_ms),
+            tpot_ms: None,
+        };
+        Sample {
+            ended_ms,
+            arm,
+            felt,
+        }
+    }
+
+    fn failed(ended_ms: u64, arm: Arm) -> Sample {
+        let felt = Felt {
+            failed: true,
+            ..Felt::default()
+        };
+        Sample {
+            ended_ms,
+            arm,
+            felt,
+        }
+    }
+
+    #[test]
+    fn blocks_are_five_seconds_and_empty_ones_are_not_left_out() {
+        let mut cutter = Cutter::new(1_000, 0.18);
+        cutter.add(sample(5_999, Arm::Live, 100.0));
+        cutter.add(sample(6_000, Arm::Candidate, 100.0));
+        cutter.add(sample(900, Arm::Live, 100.0));
+        assert!(cutter.cut(5_999).is_empty());
+        let blocks = cutter.cut(16_500);
+        let ends: Vec<_> = blocks.iter().map(|(end, _)| *end).collect();
+        assert_eq!(ends, [6_000, 11_000, 16_000]);
+        assert_eq!(blocks[0].1.live.sent, 1);
+        assert_eq!(blocks[1].1.candidate.sent, 1);
+        assert_eq!(blocks[2].1, Block::default());
+    }
+
+    #[test]
+    fn a_late_sample_goes_into_the_next_block_that_is_judged() {
+        let mut cutter = Cutter::new(0, 0.18);
+        cutter.cut(5_000);
+        cutter.add(sample(4_000, Arm::Live, 100.0));
+        assert_eq!(cutter.cut(10_000)[0].1.live.sent, 1);
+    }
+
+    #[test]
+    fn a_failed_request_ranks_last_and_a_stalled_one_not_beyond_it() {
+        let mut cutter = Cutter::new(0, 0.18);
+        for at in 0..100 {
+            cutter.add(sample(at, Arm::Live, 100.0));
+        }
+        cutter.add(failed(1, Arm::Candidate));
+        cutter.add(sample(2, Arm::Candidate, 1e6));
+        let ttft = cutter.cut(5_000)[0].1.ttft;
+        assert_eq!(ttft.candidate.count, 2);
+        assert!(ttft.candidate.squares < 1e-12, "both lie at the edge");
+        let edge = ttft.candidate.mean - 100f64.ln();
+        assert!((0.5..0.7).contains(&edge), "{edge}");
+    }
+
+    #[test]
+    fn a_change_of_one_margin_is_not_clipped() {
+        let mut cutter = Cutter::new(0, 0.18);
+        for at in 0..100 {
+            cutter.add(sample(at, Arm::Live, 100.0));
+            cutter.add(sample(at, Arm::Candidate, 120.0));
+        }
+        let ttft = cutter.cut(5_000)[0].1.ttft;
+        let change = ttft.candidate.mean - ttft.live.mean;
+        assert!((change - 1.2f64.ln()).abs() < 1e-9, "{change}");
+    }
+
+    #[test]
+    fn a_pair_is_compared_where_at_least_one_answered() {
+        let mut cutter = Cutter::new(0, 0.18);
+        for at in 0..30 {
+            cutter.add(sample(at, Arm::Live, 100.0));
+        }
+        let (fine, broken) = (sample(0, Arm::Live, 100.0).felt, failed(0, Arm::Live).felt);
+        for (live, candidate) in [(fine, fine), (broken, broken), (fine, broken)] {
+            cutter.add_pair(Pair {
+                ended_ms: 40,
+                live,
+                candidate,
+            });
+        }
+        let block = cutter.cut(5_000)[0].1;
+        assert_eq!(block.ttft.pairs.count, 2);
+        assert!(block.ttft.pairs.mean > 0.2);
+        assert_eq!(block.candidate, Requests { sent: 3, failed: 2 });
+    }
+}
