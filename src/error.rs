@@ -1,5 +1,6 @@
 //! How a verb ends: an [`Outcome`] where the tool worked, a [`Failure`] where it did not.
 
+mod canary;
 mod cluster;
 mod local;
 mod model;

@@ -170,6 +170,7 @@ pub struct Weighed {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Change {
     pub estimate: f64,
+    pub variance: f64,
     pub low: f64,
     pub high: f64,
 }
@@ -266,6 +267,7 @@ impl Evidence {
             (variance * total / square * (2.0 * 20f64.ln() + (total / variance).ln())).sqrt();
         Some(Change {
             estimate,
+            variance,
             low: estimate - half,
             high: estimate + half,
         })

@@ -1,5 +1,16 @@
 //! Shift a share of traffic to a candidate, and back if users would feel it.
+//!
+//! Pure: [`plan`] (what is to be done), [`sample`] (requests → blocks of five seconds),
+//! [`judge`] with [`evidence`], [`filter`], [`noise`], [`mixture`] and [`failures`] (blocks →
+//! ruling), [`share`] (is the split what was asked), [`power`] (what can be seen, and
+//! when), [`journal`] and [`view`]. [`drive`] acts: set the weight, measure, judge, next.
 
+mod drive;
+#[cfg(test)]
+mod drive_tests;
+mod ending;
+mod error;
+mod event;
 pub mod evidence;
 pub mod failures;
 pub mod filter;
@@ -8,7 +19,24 @@ pub mod judge;
 pub mod mixture;
 pub mod noise;
 pub mod plan;
+mod ports;
+pub mod power;
+mod reading;
+mod reason;
 pub mod sample;
 pub mod share;
 #[cfg(test)]
 mod simulation;
+mod state;
+pub mod tally;
+pub mod view;
+
+pub use self::{
+    drive::{AGAIN, Drive, Stopped},
+    ending::{Ending, SplitResult, Verdict, VersionResult, Versions},
+    error::{Error, four_commands},
+    event::{Begun, Event, Judged},
+    ports::{Fleet, Measure, Traffic, promote, roll_back},
+    reading::{Observed, Reading},
+    state::State,
+};

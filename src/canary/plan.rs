@@ -167,10 +167,10 @@ fn in_range(
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
-    pub fn asked(weights: &[u8]) -> Asked {
+    pub(crate) fn asked(weights: &[u8]) -> Asked {
         Asked {
             weights: weights
                 .iter()

@@ -42,7 +42,8 @@ pub struct Pair {
     pub candidate: Felt,
 }
 
-const BLOCK_MS: u64 = (BLOCK_S * 1e3) as u64;
+pub const BLOCK_MS: u64 = 5_000;
+const _: () = assert!(BLOCK_S == 5.0, "one length in both units");
 
 /// Sorts samples into blocks of five seconds from the start of the run.
 #[derive(Debug)]
@@ -74,6 +75,13 @@ impl Cutter {
             ttft: Range::new(ln_margin),
             tpot: Range::new(ln_margin),
         }
+    }
+
+    /// Begins again at `start_ms`; what is known of live's range stays.
+    pub fn restart(&mut self, start_ms: u64) {
+        self.start_ms = start_ms;
+        self.next = 0;
+        self.open.clear();
     }
 
     pub fn add(&mut self, sample: Sample) {
@@ -138,8 +146,8 @@ impl Cutter {
                 requests.add(Requests { sent: 1, failed });
             }
         }
-        block.ttft = self.ttft.metric(pending, |felt| felt.ttft_ms);
-        block.tpot = self.tpot.metric(pending, |felt| felt.tpot_ms);
+        block.ttft = as_written(self.ttft.metric(pending, |felt| felt.ttft_ms));
+        block.tpot = as_written(self.tpot.metric(pending, |felt| felt.tpot_ms));
         block
     }
 }
@@ -157,7 +165,7 @@ struct Range {
 
 /// Classes from e⁻⁷ ms (1 µs) to e¹⁴ ms (20 min).
 const CLASS: f64 = 0.05;
-const CLASSES: usize = 420;
+const CLASSES: u32 = 420;
 const LOWEST: f64 = -7.0;
 
 /// Live samples from which the range is used.
@@ -170,7 +178,7 @@ const ROOM_MARGINS: f64 = 3.0;
 impl Range {
     fn new(ln_margin: f64) -> Self {
         Self {
-            counts: vec![0; CLASSES],
+            counts: vec![0; CLASSES as usize],
             total: 0,
             room: ROOM_MARGINS * ln_margin.max(0.18),
         }
@@ -183,7 +191,7 @@ impl Range {
     )]
     fn learn(&mut self, value_ms: Option<f64>) {
         if let Some(log) = log(value_ms) {
-            let class = ((log - LOWEST) / CLASS).clamp(0.0, (CLASSES - 1) as f64) as usize;
+            let class = ((log - LOWEST) / CLASS).clamp(0.0, f64::from(CLASSES - 1)) as usize;
             self.counts[class] = self.counts[class].saturating_add(1);
             self.total = self.total.saturating_add(1);
         }
@@ -199,15 +207,14 @@ impl Range {
     }
 
     /// Lower edge of the class that holds the quantile.
-    #[expect(clippy::cast_precision_loss, reason = "few classes")]
     fn quantile(&self, q: f64) -> f64 {
         let rank = q * f64::from(self.total);
         let mut below = 0.0;
-        let class = self.counts.iter().position(|count| {
-            below += f64::from(*count);
+        let class = (0..CLASSES).zip(&self.counts).find(|(_, count)| {
+            below += f64::from(**count);
             below >= rank
         });
-        LOWEST + CLASS * class.unwrap_or(0) as f64
+        LOWEST + CLASS * class.map_or(0.0, |(class, _)| f64::from(class))
     }
 
     fn metric(&self, pending: &Pending, of: impl Fn(&Felt) -> Option<f64>) -> MetricBlock {
@@ -240,6 +247,22 @@ fn add_pairs(moments: &mut Moments, pairs: &[Pair], place: impl Fn(&Felt) -> Opt
         if let (Some(live), Some(candidate)) = (place(&pair.live), place(&pair.candidate)) {
             moments.add(candidate - live);
         }
+    }
+}
+
+/// Nine decimals: so a number is read back from the event log to the last bit, by any
+/// parser, and what is judged is exactly what is written.
+fn as_written(metric: MetricBlock) -> MetricBlock {
+    let digits = |value: f64| (value * 1e9).round() / 1e9;
+    let moments = |moments: Moments| Moments {
+        count: moments.count,
+        mean: digits(moments.mean),
+        squares: digits(moments.squares),
+    };
+    MetricBlock {
+        live: moments(metric.live),
+        candidate: moments(metric.candidate),
+        pairs: moments(metric.pairs),
     }
 }
 

@@ -15,6 +15,7 @@ use super::{
     failures::Requests,
     judge::{Block, Judge, Rules, Ruling},
 };
+use crate::load::quantile::nearest_rank;
 
 const BLOCKS: u32 = 120;
 
@@ -212,8 +213,7 @@ fn worlds(ttft: f64) -> Vec<World> {
 fn quantile(times: impl Iterator<Item = Option<u32>>, q: f64) -> Option<u32> {
     let mut times: Vec<_> = times.map(|time| time.unwrap_or(u32::MAX)).collect();
     times.sort_unstable();
-    let rank = (1..=times.len()).find(|rank| *rank as f64 >= q * times.len() as f64)?;
-    Some(times[rank - 1]).filter(|time| *time != u32::MAX)
+    nearest_rank(&times, q).filter(|time| *time != u32::MAX)
 }
 
 #[test]

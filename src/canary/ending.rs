@@ -1,0 +1,101 @@
+//! How a canary ended: the result that pipelines read (DESIGN §8).
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{share::Share, tally::Side};
+use crate::{load::Latency, weight::Weight};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything goes to the candidate.
+    Promoted,
+    /// Not worse; the weight stays.
+    Held,
+    /// Worse; the candidate gets nothing.
+    RolledBack,
+    /// Not decided in time.
+    Undecided,
+    /// Ended by its operator.
+    Aborted,
+}
+
+impl Verdict {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Promoted => "promoted",
+            Self::Held => "held",
+            Self::RolledBack => "rolled-back",
+            Self::Undecided => "undecided",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// The result of `infer canary`.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Ending {
+    pub verdict: Verdict,
+    pub release: String,
+    /// The candidate's share in force at the end, in percent.
+    pub weight: u8,
+    pub split: SplitResult,
+    pub reason: String,
+    /// Whether no model is run.
+    pub simulated: bool,
+    pub versions: Versions,
+    /// From the start of this command to its end.
+    pub seconds: f64,
+    /// Whether a signal ended it.
+    #[serde(skip)]
+    pub interrupted: bool,
+}
+
+/// The share asked in the last step, as a fraction, and what came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct SplitResult {
+    pub asked: f64,
+    pub measured: Option<f64>,
+    pub ci95: Option<[f64; 2]>,
+}
+
+impl SplitResult {
+    pub fn new(asked: Weight, share: &Share) -> Self {
+        let digits = |value: f64| (value * 1e4).round() / 1e4;
+        Self {
+            asked: asked.fraction(),
+            measured: share.measured().map(digits),
+            ci95: share.interval().map(|interval| interval.map(digits)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Versions {
+    pub live: VersionResult,
+    pub candidate: VersionResult,
+}
+
+/// What one version did during the run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct VersionResult {
+    pub version: String,
+    pub requests: u64,
+    pub ttft_ms: Latency,
+    pub tpot_ms: Latency,
+    /// Requests that failed.
+    pub errors: u64,
+}
+
+impl VersionResult {
+    pub fn new(version: &impl ToString, side: &Side) -> Self {
+        Self {
+            version: version.to_string(),
+            requests: side.requests,
+            ttft_ms: side.ttft(),
+            tpot_ms: side.tpot(),
+            errors: side.errors,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a canary could not go on, and the way out.
+
+use super::{journal::Unreadable, plan::PlanError};
+use crate::{load, local, name::VersionId, release, traffic};
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("nothing to canary: {version} is live already")]
+    NothingToCanary { version: VersionId },
+    #[error("a canary of {release} is open: {candidate} (run {run})")]
+    Open {
+        release: String,
+        candidate: String,
+        run: String,
+    },
+    #[error("no canary of {release} is open")]
+    NoneOpen { release: String },
+    #[error("{version} of {release} is not up")]
+    NotUp { release: String, version: VersionId },
+    #[error(transparent)]
+    Journal(#[from] Unreadable),
+    #[error(transparent)]
+    Traffic(#[from] traffic::Error),
+    #[error(transparent)]
+    Local(#[from] local::Error),
+    #[error(transparent)]
+    Release(#[from] release::Error),
+    #[error("cannot send probes")]
+    Probes(#[source] load::Error),
+    #[error("nothing has been seen of {release} for {waited_s} s")]
+    Blind {
+        release: String,
+        waited_s: u64,
+        source: local::Error,
+    },
+}
+
+impl Error {
+    /// The commands that lead out of it.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Open { release, .. } => four_commands(release),
+            Self::NothingToCanary { .. } => vec![
+                "change infer.yaml or run `infer pack`, or name another with --version".to_owned(),
+            ],
+            Self::NoneOpen { release } => vec![format!("infer canary {release} --weight 10")],
+            Self::NotUp { .. } => vec!["bring it up with `infer deploy --no-traffic`".to_owned()],
+            Self::Traffic(error) => error.hints(),
+            Self::Local(error) => error.hints(),
+            Self::Release(error) => error.hints(),
+            Self::Probes(error) => error.hints(),
+            Self::Blind { release, .. } => vec![
+                "the weight stays as it is".to_owned(),
+                format!("infer canary abort {release}"),
+            ],
+            Self::Plan(_) | Self::Journal(_) => Vec::new(),
+        }
+    }
+
+    pub fn is_conflict(&self) -> bool {
+        match self {
+            Self::Open { .. } => true,
+            Self::Traffic(error) => error.is_conflict(),
+            Self::Local(error) => error.is_conflict(),
+            Self::Release(error) => error.is_conflict(),
+            _ => false,
+        }
+    }
+
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Plan(_)
+            | Self::NothingToCanary { .. }
+            | Self::NoneOpen { .. }
+            | Self::NotUp { .. } => true,
+            Self::Probes(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
+/// What can be done about an open canary.
+pub fn four_commands(release: impl std::fmt::Display) -> Vec<String> {
+    ["status", "resume", "promote", "abort"]
+        .map(|verb| format!("infer canary {verb} {release}"))
+        .to_vec()
+}

@@ -1,0 +1,98 @@
+//! What a canary reports while it goes on.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    filter::PoolNoise,
+    judge::{Block, Rules, Ruling},
+    power::Reach,
+    share::Share,
+    tally::Point,
+    view::View,
+};
+use crate::{name::VersionId, weight::Weight};
+
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// What will happen and what can be seen, before anything moves.
+    Begun(Box<Begun>),
+    /// Five seconds of live from before the run: what the noise was learned from.
+    Learned {
+        block: Block,
+    },
+    WeightSet {
+        step: usize,
+        steps: usize,
+        weight: Weight,
+        from: Weight,
+    },
+    /// Requests that named no version arrive as asked.
+    SplitProven {
+        asked: Weight,
+        share: Share,
+    },
+    SplitWrong {
+        asked: Weight,
+        share: Share,
+    },
+    /// Observations were overwritten before they were read.
+    Lost {
+        requests: u64,
+    },
+    /// Another five seconds were judged.
+    Judged(Box<Judged>),
+    View(Box<View>),
+    /// The ruling that ends a step.
+    Ruled {
+        weight: Weight,
+        ruling: Ruling,
+        reason: String,
+    },
+    /// Frozen by Ctrl-C; a second one within `again_s` rolls back.
+    Frozen {
+        release: String,
+        weight: Weight,
+        again_s: u64,
+        next: Vec<String>,
+    },
+    Draining {
+        version: VersionId,
+    },
+    Drained {
+        version: VersionId,
+        seconds: f64,
+    },
+    Note {
+        text: String,
+    },
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Begun {
+    pub run: String,
+    pub release: String,
+    pub live: VersionId,
+    pub candidate: VersionId,
+    pub steps: Vec<Weight>,
+    pub promote: bool,
+    pub step_limit_s: u64,
+    pub rules: Rules,
+    pub noise: PoolNoise,
+    /// Blocks of live the noise was learned from; 0 is the start values alone.
+    pub noise_blocks: u32,
+    /// Requests a second to live before the run.
+    pub live_per_s: f64,
+    pub probes_per_s: f64,
+    /// Null where no request is expected at all.
+    pub reach: Option<Reach>,
+    pub simulated: bool,
+}
+
+/// All that a ruling rests on, so that it can be made again from the event log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Judged {
+    pub point: Point,
+    pub block: Block,
+    pub ln_threshold: f64,
+    pub ruling: Ruling,
+}

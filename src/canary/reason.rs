@@ -1,0 +1,115 @@
+//! Why a canary ended as it did, in words.
+
+use super::{
+    evidence::Weighed,
+    judge::{Standing, Subject},
+    state::State,
+    tally::{Side, Sides},
+};
+
+impl State {
+    pub(super) fn out_of_time(&self) -> String {
+        let waited = self.journal().plan.step_limit_s;
+        let split = if self.split_is_wrong() {
+            let measured = self.tally.share.measured().unwrap_or(0.0);
+            format!(
+                "; the split is {}, not {}",
+                percent(measured),
+                self.journal().weight()
+            )
+        } else {
+            String::new()
+        };
+        let change = |name: &str, weighed: Option<&Weighed>| {
+            let change = weighed?.change?;
+            Some(format!(
+                "{name} {} ({} … {})",
+                signed(change.estimate.exp_m1()),
+                signed(change.low.exp_m1()),
+                signed(change.high.exp_m1())
+            ))
+        };
+        let standing = self.standing();
+        let seen: Vec<_> = [
+            change("ttft", standing.map(|standing| &standing.ttft)),
+            change("tpot", standing.map(|standing| &standing.tpot)),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let seen = if seen.is_empty() {
+            "nothing was measured".to_owned()
+        } else {
+            seen.join(", ")
+        };
+        format!("not decided within {waited} s: {seen}{split}")
+    }
+
+    pub(super) fn worse(&self, subject: Subject, standing: &Standing) -> String {
+        let (weighed, ln_e) = match subject {
+            Subject::Ttft => (Some(&standing.ttft), standing.ttft.ln_e_worse),
+            Subject::Tpot => (Some(&standing.tpot), standing.tpot.ln_e_worse),
+            Subject::Errors => (None, standing.ln_e_errors),
+        };
+        let e = e_value(ln_e);
+        if let Some(change) = weighed.and_then(|weighed| weighed.change) {
+            let by = percent(change.estimate.exp_m1());
+            return format!("{} worse by {by} ({e})", subject.name());
+        }
+        let [live, candidate] = [
+            self.failed_of(|sides| &sides.live),
+            self.failed_of(|sides| &sides.candidate),
+        ];
+        format!("errors worse: {candidate} failed, live {live} ({e})")
+    }
+
+    /// `3 of 40`, probes included.
+    fn failed_of(&self, of: fn(&Sides) -> &Side) -> String {
+        let (traffic, probes) = (of(&self.tally.traffic), of(&self.tally.probes));
+        format!(
+            "{} of {}",
+            traffic.errors + probes.errors,
+            traffic.requests + probes.requests
+        )
+    }
+
+    pub(super) fn not_worse(&self) -> String {
+        let standing = self.standing();
+        let judged: Vec<_> = [
+            ("TTFT", standing.map(|standing| &standing.ttft)),
+            ("TPOT", standing.map(|standing| &standing.tpot)),
+        ]
+        .into_iter()
+        .filter(|(_, weighed)| weighed.is_some_and(|weighed| weighed.samples > 0))
+        .map(|(name, _)| name)
+        .collect();
+        let rules = self.judge().rules();
+        format!(
+            "not worse by {} on {} (α {})",
+            short_percent(rules.margin),
+            judged.join(" and "),
+            short_percent(rules.alpha)
+        )
+    }
+}
+
+/// `e=1240`, or a power of ten where nobody reads the digits.
+fn e_value(ln_e: f64) -> String {
+    if ln_e < 1e6f64.ln() {
+        format!("e={:.0}", ln_e.exp())
+    } else {
+        format!("e=10^{:.0}", ln_e / std::f64::consts::LN_10)
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.0}%", fraction * 100.0)
+}
+
+fn short_percent(fraction: f64) -> String {
+    format!("{}%", (fraction * 1e4).round() / 100.0)
+}
+
+fn signed(fraction: f64) -> String {
+    format!("{:+.1}%", fraction * 100.0)
+}

@@ -1,0 +1,18 @@
+//! How a canary's errors end a verb.
+
+use super::{Failure, Kind};
+use crate::canary::Error;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = if error.is_conflict() {
+            Kind::Conflict
+        } else if error.is_usage() {
+            Kind::Usage
+        } else {
+            Kind::Failed
+        };
+        let hints = error.hints();
+        Self::new(kind, &error).hints(hints)
+    }
+}
