@@ -86,7 +86,7 @@ struct FakeMeasure<'a> {
     traffic: &'a FakeTraffic,
     elapsed_ms: u64,
     random: ChaCha8Rng,
-    requests_per_s: f64,
+    requests_per_s: u64,
     slower: f64,
     failing: f64,
     /// How much of the asked share really arrives.
@@ -100,7 +100,7 @@ impl<'a> FakeMeasure<'a> {
             traffic,
             elapsed_ms: 0,
             random: ChaCha8Rng::seed_from_u64(7),
-            requests_per_s: 50.0,
+            requests_per_s: 50,
             slower: 1.0,
             failing: 0.0,
             obeyed: 1.0,
@@ -137,7 +137,7 @@ impl<'a> FakeMeasure<'a> {
 impl Measure for FakeMeasure<'_> {
     async fn history(&mut self) -> Result<Reading, Error> {
         let now_ms = self.now_ms();
-        let count = (self.requests_per_s * 120.0) as u64;
+        let count = self.requests_per_s * 120;
         let requests = (0..count)
             .map(|n| self.observed(now_ms - 120_000 + n * 120_000 / count))
             .collect();
@@ -160,7 +160,7 @@ impl Measure for FakeMeasure<'_> {
         {
             act();
         }
-        let count = (self.requests_per_s * 0.2) as u64;
+        let count = self.requests_per_s / 5;
         Ok(Reading {
             now_ms,
             requests: (0..count).map(|_| self.observed(now_ms)).collect(),
@@ -348,7 +348,7 @@ async fn out_of_time_goes_back_to_the_weight_of_before_or_stays_on_demand() {
 async fn too_few_requests_are_undecided_at_once_and_nothing_moves() {
     let scene = Scene::new(&[10]);
     let mut measure = FakeMeasure::new(&scene.traffic);
-    measure.requests_per_s = 1.0;
+    measure.requests_per_s = 1;
     let ending = scene.ending(&mut measure).await;
     assert_eq!(ending.verdict, Verdict::Undecided);
     assert!(
@@ -362,7 +362,7 @@ async fn too_few_requests_are_undecided_at_once_and_nothing_moves() {
 #[tokio::test]
 async fn a_split_that_is_not_what_was_asked_is_noticed_and_never_held() {
     let mut scene = Scene::new(&[20]);
-    scene.asked.step_limit = std::time::Duration::from_secs(120);
+    scene.asked.step_limit = std::time::Duration::from_mins(2);
     let mut measure = FakeMeasure::new(&scene.traffic);
     measure.obeyed = 0.5;
     let ending = scene.ending(&mut measure).await;
@@ -449,7 +449,7 @@ async fn a_split_that_somebody_else_wrote_is_left_to_them() {
 async fn an_a_b_run_acts_on_no_ruling() {
     let mut scene = Scene::new(&[10]);
     scene.asked.hold = true;
-    scene.asked.step_limit = std::time::Duration::from_secs(60);
+    scene.asked.step_limit = std::time::Duration::from_mins(1);
     let mut measure = FakeMeasure::new(&scene.traffic);
     measure.slower = 2.0;
     let ending = scene.ending(&mut measure).await;
