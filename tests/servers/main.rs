@@ -3,5 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod gateway;
 mod llama;
 mod registry;
+mod serve;
