@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home, not_yet, run_id},
+    release_args::{ReleaseArgs, cluster, home, run_id},
 };
 use crate::{
     error::{Failure, Outcome},
     local::{self, Holder},
-    release,
+    release::{self, event::Event},
     spec::Target,
     ui::Deleted,
 };
@@ -44,7 +44,16 @@ pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure
             release::local::delete::delete(&home, &found.name, drain).await?;
             drop(lock);
         }
-        Target::Kubernetes(_) => return Err(not_yet("delete")),
+        Target::Kubernetes(place) => {
+            let cluster = cluster(place).await?;
+            let holder = Holder::here("delete", &run_id()).to_string();
+            let lock = release::kubernetes::lock(&cluster, &found.name, &holder).await?;
+            let on_event = |event: Event| session.ui.show(&event);
+            let deleted =
+                release::kubernetes::delete(&cluster, &found.name, drain, &on_event).await;
+            lock.release(&cluster).await?;
+            deleted?;
+        }
     }
     session.ui.note(&format!("{} is deleted", found.name));
     session.ui.answer(&Deleted(found.name.as_str()));

@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home, not_yet},
+    release_args::{ReleaseArgs, cluster, home},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -18,7 +18,6 @@ pub struct HistoryArgs {
     release: ReleaseArgs,
 }
 
-#[expect(clippy::unused_async, reason = "every verb has the same signature")]
 pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failure> {
     let home = home()?;
     let found = args.release.find(&home)?;
@@ -27,7 +26,9 @@ pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failur
             let history = release::local::record::read(&home, &found.name)?;
             HistoryRows::new(found.name.as_str(), &history)
         }
-        Target::Kubernetes(_) => return Err(not_yet("history")),
+        Target::Kubernetes(place) => {
+            release::kubernetes::history(&cluster(place).await?, &found.name).await?
+        }
     };
     if rows.revisions.is_empty() {
         return Err(release::Error::NoRelease {

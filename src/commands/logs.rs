@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home, not_yet},
+    release_args::{ReleaseArgs, cluster, home},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -55,7 +55,11 @@ pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> 
             release::local::logs::logs(&home, &found.name, &wanted, &on_line, &session.interrupt)
                 .await?;
         }
-        Target::Kubernetes(_) => return Err(not_yet("logs")),
+        Target::Kubernetes(place) => {
+            let cluster = cluster(place).await?;
+            release::kubernetes::logs(&cluster, &found.name, &wanted, &on_line, &session.interrupt)
+                .await?;
+        }
     }
     Ok(if session.interrupt.signals().any() {
         Outcome::Interrupted

@@ -2,7 +2,9 @@
 
 pub mod completions;
 pub mod delete;
+pub mod deploy;
 pub mod history;
+pub mod image;
 pub mod image_args;
 pub mod inspect;
 pub mod logs;
@@ -11,6 +13,7 @@ pub mod registry_args;
 pub mod release_args;
 pub mod release_file;
 pub mod render;
+pub mod rollback;
 pub mod serve;
 pub mod sim;
 pub mod status;

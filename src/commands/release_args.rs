@@ -2,6 +2,7 @@
 
 use super::release_file::ReleaseFile;
 use crate::{
+    cluster::{self, Cluster},
     error::Failure,
     home::Home,
     local,
@@ -88,9 +89,11 @@ pub fn run_id() -> String {
     format!("{now}-{}", std::process::id())
 }
 
-/// The refusal of a verb that does not reach clusters yet.
-pub fn not_yet(verb: &str) -> Failure {
-    Failure::usage(format!(
-        "`infer {verb}` does not work on Kubernetes yet; target local does"
-    ))
+/// Reaches the cluster that `infer.yaml` or the flags name.
+pub async fn cluster(place: &Kubernetes) -> Result<Cluster, Failure> {
+    let target = cluster::Target {
+        context: place.context.clone(),
+        namespace: place.namespace.clone(),
+    };
+    Ok(Cluster::connect(&target).await?)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Session, release_file::ReleaseFile};
+use super::{Session, image, release_file::ReleaseFile};
 use crate::{
     error::{Failure, Outcome},
     registry::{Location, Reference},
@@ -23,6 +23,9 @@ pub struct RenderArgs {
     /// Packed model to use instead of the one in infer.lock
     #[arg(long, value_name = "REF@sha256:…")]
     image: Option<Location>,
+    /// The infer.lock to read; the one beside infer.yaml if left out
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
     /// Write one file an object into this folder, and remove stale ones of infer's
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
@@ -31,7 +34,7 @@ pub struct RenderArgs {
 #[expect(clippy::unused_async, reason = "every verb has the same signature")]
 pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure> {
     let spec = args.file.load()?;
-    let model = model(&spec, args.image)?;
+    let model = model(&spec, &args)?;
     let overrides = Overrides::read(spec.templates.as_deref())?;
     let manifests = render::render(&spec, model.as_ref(), &overrides)?;
     match args.into {
@@ -46,14 +49,11 @@ pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure
     Ok(Outcome::Done)
 }
 
-/// Where nodes pull the weights, by digest: `--image`, else the file's own.
-fn model(spec: &Spec, flag: Option<Location>) -> Result<Option<Reference>, Failure> {
-    match flag.or_else(|| spec.model.image.clone()) {
-        None => Ok(None),
-        Some(Location::Registry(reference)) => Ok(Some(reference)),
-        Some(Location::Layout(layout)) => Err(Failure::usage(format!(
-            "nodes cannot pull from a folder of this machine: {layout}"
-        ))
-        .hint("pack to a registry: `infer pack --to REGISTRY/REPOSITORY`")),
+/// Where nodes pull the weights, by digest; a simulated engine does without.
+fn model(spec: &Spec, args: &RenderArgs) -> Result<Option<Reference>, Failure> {
+    if args.image.is_none() && spec.model.image.is_none() {
+        return Ok(None);
     }
+    let wanted = image::wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
+    image::for_nodes(&wanted).map(Some)
 }

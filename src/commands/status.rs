@@ -2,7 +2,7 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, home, not_yet},
+    release_args::{ReleaseArgs, cluster, home},
 };
 use crate::{
     error::{Failure, Outcome},
@@ -38,7 +38,9 @@ pub async fn run(args: StatusArgs, session: &Session) -> Result<Outcome, Failure
     let found = args.release.find(&home)?;
     let status = match &found.target {
         Target::Local => release::local::status::status(&home, &found.name).await?,
-        Target::Kubernetes(_) => return Err(not_yet("status")),
+        Target::Kubernetes(place) => {
+            release::kubernetes::status(&cluster(place).await?, &found.name).await?
+        }
     };
     session.ui.answer(&status);
     Ok(outcome(status.abandoned()))

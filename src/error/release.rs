@@ -18,7 +18,11 @@ impl From<Error> for Failure {
                 Kind::Conflict
             }
             Error::Interrupted => Kind::Interrupted,
-            Error::Engine(_) | Error::NoSecret { .. } | Error::UnknownVersion { .. } => Kind::Usage,
+            Error::Engine(_)
+            | Error::NoImage
+            | Error::NotPacked { .. }
+            | Error::NoSecret { .. }
+            | Error::UnknownVersion { .. } => Kind::Usage,
             _ => Kind::Failed,
         };
         let mut failure = Self::new(kind, &error);

@@ -44,6 +44,13 @@ impl Holder {
     }
 }
 
+impl std::fmt::Display for Holder {
+    /// `user@host/run-id`, as the holder of a Lease too.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.who, self.run_id)
+    }
+}
+
 /// The hold on a release; dropped or killed, it is gone.
 #[derive(Debug)]
 pub struct Lock {

@@ -6,7 +6,7 @@ use super::{event::Phase, plan::CanaryOpen};
 use crate::{
     cluster, local,
     name::{ReleaseName, VersionId},
-    traffic,
+    pack, registry, traffic,
 };
 
 /// A version that did not come up, with the evidence at hand.
@@ -59,6 +59,14 @@ pub enum Error {
         path: PathBuf,
         source: io::Error,
     },
+    #[error(transparent)]
+    Pack(#[from] pack::Error),
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    #[error("no image is named: neither `model.image` nor --image")]
+    NoImage,
+    #[error("{image} is not in infer.lock, so what it holds is not known")]
+    NotPacked { image: String },
     #[error("{program} is not on PATH")]
     NoEngine { program: String, how: String },
     #[error("{0}")]
@@ -96,6 +104,10 @@ impl Error {
                     "see what it has served with `infer history {release}`"
                 )]
             }
+            Self::Pack(error) => error.hints(),
+            Self::Registry(error) => error.hints(),
+            Self::NoImage => vec!["say which in infer.yaml: model.image: oci:./image".to_owned()],
+            Self::NotPacked { .. } => vec!["run `infer pack`".to_owned()],
             Self::NoEngine { how, .. } => vec![how.clone()],
             Self::NoSecret { variable, .. } => {
                 vec![format!(

@@ -5,7 +5,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::name::{ReleaseName, VersionId};
+use crate::{
+    name::{ReleaseName, VersionId},
+    pack,
+};
 
 /// The steps from "wanted" to "serves", in order; each has its own budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -70,6 +73,8 @@ pub enum Event {
         version: VersionId,
         live: Option<VersionId>,
     },
+    /// How far the model is unpacked.
+    Unpack(pack::Event),
     /// Something a person should know that changes nothing.
     Noticed {
         message: String,

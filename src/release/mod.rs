@@ -12,5 +12,6 @@ pub mod local;
 pub mod logs;
 pub mod plan;
 pub mod status;
+pub mod wanted;
 
 pub use self::error::Error;

@@ -1,7 +1,9 @@
 //! The state of a release as `status` shows it, the same for both targets.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 /// One release.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -28,8 +30,48 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CanaryStatus {
     pub run: String,
-    /// Its process is gone and nobody has taken over; when it last wrote, RFC 3339.
-    pub abandoned_since: Option<String>,
+    pub state: CanaryState,
+    /// When it last wrote, RFC 3339.
+    pub updated: Option<String>,
+}
+
+impl CanaryStatus {
+    /// Reads a canary's journal; one that nobody drives was left behind, unless somebody
+    /// meant it to stay.
+    pub fn of(run: &str, journal: &Value, driven: bool) -> Self {
+        let says = |key: &str| journal.get(key).and_then(Value::as_bool).unwrap_or(false);
+        let state = if driven {
+            CanaryState::Running
+        } else if says("held") {
+            CanaryState::Held
+        } else if says("frozen") {
+            CanaryState::Frozen
+        } else {
+            CanaryState::Abandoned
+        };
+        let updated = journal.get("updated_ms").and_then(Value::as_i64);
+        Self {
+            run: run.to_owned(),
+            state,
+            updated: updated
+                .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+                .map(|at| format!("{at:.0}")),
+        }
+    }
+}
+
+/// Who has a canary in hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum CanaryState {
+    /// A process is driving it.
+    Running,
+    /// Judged not worse; the weight stays until somebody promotes or aborts.
+    Held,
+    /// Its operator stopped it where it was.
+    Frozen,
+    /// Its process is gone and nobody has taken over.
+    Abandoned,
 }
 
 /// One version of a release.
@@ -55,7 +97,7 @@ impl Status {
     pub fn abandoned(&self) -> bool {
         self.canary
             .as_ref()
-            .is_some_and(|canary| canary.abandoned_since.is_some())
+            .is_some_and(|canary| canary.state == CanaryState::Abandoned)
     }
 }
 
@@ -63,4 +105,28 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StatusList {
     pub releases: Vec<Status>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_open_journal_that_nobody_drives_is_abandoned_unless_somebody_meant_that() {
+        let written = json!({"run_id": "r1", "updated_ms": 1_700_000_000_000_i64});
+        let left = CanaryStatus::of("r1", &written, false);
+        assert_eq!(left.state, CanaryState::Abandoned);
+        assert_eq!(left.updated.as_deref(), Some("2023-11-14T22:13:20Z"));
+        assert_eq!(
+            CanaryStatus::of("r1", &written, true).state,
+            CanaryState::Running
+        );
+        for (key, state) in [("held", CanaryState::Held), ("frozen", CanaryState::Frozen)] {
+            let mut journal = written.clone();
+            journal[key] = json!(true);
+            assert_eq!(CanaryStatus::of("r1", &journal, false).state, state);
+        }
+    }
 }

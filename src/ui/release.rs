@@ -10,7 +10,7 @@ use crate::{
     release::{
         event::{Deployed, Event},
         history_rows::HistoryRows,
-        status::{Status, StatusList, VersionStatus},
+        status::{CanaryState, CanaryStatus, Status, StatusList, VersionStatus},
     },
 };
 
@@ -49,6 +49,7 @@ impl Show for Event {
             Self::Withdrawn { version, live } => {
                 json!({"event": "withdrawn", "version": version, "live": live})
             }
+            Self::Unpack(event) => return event.json(),
             Self::Noticed { message } => json!({"event": "noticed", "message": message}),
         })
     }
@@ -119,6 +120,7 @@ impl Show for Event {
                     paint.yellow("!")
                 ));
             }
+            Self::Unpack(event) => event.human(screen),
             Self::Noticed { message } => screen.line(message),
         }
     }
@@ -167,18 +169,7 @@ impl Answer for Status {
                 .map(|version| version_line(version, *paint)),
         );
         if let Some(canary) = &self.canary {
-            let state = match &canary.abandoned_since {
-                Some(since) => paint.red(format!("abandoned since {since}")),
-                None => "open".to_owned(),
-            };
-            lines.push(format!(
-                "  canary {} at {}%: {state}",
-                canary.run, self.weight
-            ));
-            lines.push(format!(
-                "  next: infer canary status|resume|promote|abort {}",
-                self.release
-            ));
+            lines.extend(canary_lines(self, canary, *paint));
         }
         if let Some(holder) = &self.held_by {
             lines.push(format!("  held: {holder}"));
@@ -200,6 +191,23 @@ fn heading(status: &Status, paint: Paint) -> String {
         status.target,
         paint.yellow(simulated)
     )
+}
+
+fn canary_lines(status: &Status, canary: &CanaryStatus, paint: Paint) -> [String; 2] {
+    let since = canary.updated.as_deref().unwrap_or("an unknown time");
+    let state = match canary.state {
+        CanaryState::Running => "running".to_owned(),
+        CanaryState::Held => format!("held since {since}"),
+        CanaryState::Frozen => paint.yellow(format!("frozen since {since}")),
+        CanaryState::Abandoned => paint.red(format!("abandoned since {since}")),
+    };
+    [
+        format!("  canary {} at {}%: {state}", canary.run, status.weight),
+        format!(
+            "  next: infer canary status|resume|promote|abort {}",
+            status.release
+        ),
+    ]
 }
 
 fn version_line(version: &VersionStatus, paint: Paint) -> String {

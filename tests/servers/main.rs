@@ -3,7 +3,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod gateway;
 mod llama;
+mod readme;
 mod registry;
-mod serve;

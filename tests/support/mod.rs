@@ -11,5 +11,5 @@ pub mod infer;
 pub mod llama;
 pub mod process;
 pub mod registry;
-pub mod serve;
 pub mod setup;
+pub mod weights;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
@@ -81,16 +80,12 @@ pub async fn status(cluster: &Cluster, release: &ReleaseName) -> Result<Status, 
     })
 }
 
-fn canary(split: &Split, held: bool) -> Option<CanaryStatus> {
-    let run = split.run()?.to_owned();
-    let journal = split.journal.as_ref();
-    let wrote = journal.and_then(|journal| journal.get("updated_at").or(journal.get("started_at")));
-    let wrote = wrote.and_then(Value::as_str).map(ToOwned::to_owned);
-    let abandoned_since = (!held).then(|| wrote.unwrap_or_else(|| Timestamp::now().to_string()));
-    Some(CanaryStatus {
-        run,
-        abandoned_since,
-    })
+fn canary(split: &Split, driven: bool) -> Option<CanaryStatus> {
+    Some(CanaryStatus::of(
+        split.run()?,
+        split.journal.as_ref()?,
+        driven,
+    ))
 }
 
 async fn version(

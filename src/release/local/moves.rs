@@ -1,19 +1,189 @@
-//! Moving a local release's traffic, and what happens to the version that lost it.
+//! A version's way to all of the traffic on this machine, and out of it again.
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::{
+    first_token,
+    record::{self, Recipe},
+    up,
+};
 use crate::{
-    local::{Client, SplitChange, State},
+    home::Home,
+    interrupt::Interrupt,
+    local::{Client, Engine, SplitChange, State},
     name::VersionId,
-    release::{error::Error, event::Event, plan::Current},
+    release::{
+        error::Error,
+        event::{Deployed, Event, PhaseSeconds},
+        history::Entry,
+        plan::{Action, Current, plan},
+    },
+    spec::OnFailure,
     weight::Weight,
 };
 
 /// How long an engine gets to end once its requests have.
-pub const STOP_GRACE: Duration = Duration::from_secs(45);
+const STOP_GRACE: Duration = Duration::from_secs(45);
 
-/// What the release's record says.
-pub fn current(state: &State) -> Current {
+/// What every move of a local release needs to know.
+pub struct Move<'a> {
+    pub home: &'a Home,
+    pub client: &'a Client,
+    /// Old versions kept for `rollback`.
+    pub history: usize,
+    pub on_failure: OnFailure,
+    /// Leave the new version up beside live, without traffic.
+    pub no_traffic: bool,
+    pub on_event: &'a (dyn Fn(Event) + Send + Sync),
+    pub interrupt: &'a Interrupt,
+}
+
+/// What was decided, on the state it was decided on.
+pub struct Planned {
+    state: State,
+    action: Action,
+}
+
+impl Move<'_> {
+    /// Decides what it takes to have `version` serve; refuses while a canary is open.
+    pub async fn plan(&self, version: &VersionId) -> Result<Planned, Error> {
+        let release = self.client.release();
+        let state = self.client.state().await?;
+        let action = plan(version, &current(&state)).map_err(|source| Error::CanaryOpen {
+            release: release.clone(),
+            source,
+        })?;
+        (self.on_event)(Event::Planned {
+            release: release.clone(),
+            target: "local".to_owned(),
+            live: state.split.live.clone(),
+            version: version.clone(),
+            what: sentence(&action).to_owned(),
+        });
+        Ok(Planned { state, action })
+    }
+
+    /// Makes `entry` what serves the release; any failure leaves live untouched.
+    pub async fn serve(
+        &self,
+        planned: &Planned,
+        entry: Entry<Recipe>,
+        mut seconds: PhaseSeconds,
+    ) -> Result<Deployed, Error> {
+        let engine = entry.engine.engine()?;
+        if let Err(error) = self.start(planned, &engine, &mut seconds).await {
+            self.withdraw(planned, entry).await?;
+            return Err(error);
+        }
+        let changed = planned.action != Action::Unchanged;
+        if changed {
+            self.settle(planned, entry).await?;
+        }
+        Ok(Deployed {
+            release: self.client.release().to_string(),
+            version: engine.version.to_string(),
+            target: "local".to_owned(),
+            changed,
+            simulated: engine.simulated,
+            phases_s: seconds,
+            endpoint: planned.state.endpoint.clone(),
+        })
+    }
+
+    async fn start(
+        &self,
+        planned: &Planned,
+        engine: &Engine,
+        seconds: &mut PhaseSeconds,
+    ) -> Result<(), Error> {
+        let (client, on_event) = (self.client, self.on_event);
+        let live = planned.state.split.live.as_ref();
+        up::bring_up(client, engine, live, seconds, on_event, self.interrupt).await?;
+        first_token::see(client, &engine.version, seconds, on_event, self.interrupt).await
+    }
+
+    /// Moves the traffic, then ends what else runs; the split comes first because it counts.
+    async fn settle(&self, planned: &Planned, entry: Entry<Recipe>) -> Result<(), Error> {
+        let release = self.client.release();
+        let version = entry.version.clone();
+        let mut history = record::read(self.home, release)?;
+        history.candidate(entry, Timestamp::now());
+        record::write(self.home, release, &history)?;
+        let live = if self.no_traffic {
+            planned.state.split.live.clone()
+        } else {
+            None
+        };
+        self.set_split(planned, live, &version).await?;
+        if self.no_traffic {
+            return Ok(());
+        }
+        history.promote(&version, self.history);
+        record::write(self.home, release, &history)?;
+        end_others(self.client, &version, self.on_event).await
+    }
+
+    /// One write, on the condition that nobody wrote since the plan; without `live`,
+    /// `version` takes over, with it, `version` waits beside it.
+    async fn set_split(
+        &self,
+        planned: &Planned,
+        live: Option<VersionId>,
+        version: &VersionId,
+    ) -> Result<(), Error> {
+        let split = &planned.state.split;
+        let beside = live.is_some();
+        let change = SplitChange {
+            expect_generation: split.generation,
+            expect_run: None,
+            live: live.or_else(|| Some(version.clone())),
+            candidate: beside.then(|| version.clone()),
+            weight: Weight::ZERO,
+            journal: None,
+        };
+        self.client.set_split(&change).await?;
+        if beside {
+            let message = format!("{version} waits as candidate without traffic");
+            (self.on_event)(Event::Noticed { message });
+        } else {
+            (self.on_event)(Event::Moved {
+                version: version.clone(),
+                from: split.live.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes a version that did not make it away again, unless it is what serves.
+    async fn withdraw(&self, planned: &Planned, entry: Entry<Recipe>) -> Result<(), Error> {
+        let live = planned.state.split.live.clone();
+        let version = entry.version.clone();
+        if self.on_failure == OnFailure::Keep || live.as_ref() == Some(&version) {
+            return Ok(());
+        }
+        self.client.stop(&version, Duration::ZERO).await?;
+        self.client.stopped(&version, STOP_GRACE).await?;
+        let mut history = record::read(self.home, self.client.release())?;
+        history.candidate(entry, Timestamp::now());
+        history.refuse(&version);
+        record::write(self.home, self.client.release(), &history)?;
+        (self.on_event)(Event::Withdrawn { version, live });
+        self.end_if_idle(planned).await
+    }
+
+    /// An `infer serve` that has nothing to serve is not left behind.
+    pub async fn end_if_idle(&self, planned: &Planned) -> Result<(), Error> {
+        let split = &planned.state.split;
+        if split.live.is_none() && split.candidate.is_none() {
+            self.client.shutdown(Duration::ZERO).await?;
+        }
+        Ok(())
+    }
+}
+
+fn current(state: &State) -> Current {
     Current {
         live: state.split.live.clone(),
         candidate: state.split.candidate.clone(),
@@ -21,40 +191,28 @@ pub fn current(state: &State) -> Current {
     }
 }
 
-/// Gives `version` all traffic in one write, on the condition that nobody wrote since `state`.
-pub async fn move_all(
-    client: &Client,
-    state: &State,
-    version: &VersionId,
-    on_event: &(dyn Fn(Event) + Sync),
-) -> Result<(), Error> {
-    let change = SplitChange {
-        expect_generation: state.split.generation,
-        expect_run: None,
-        live: Some(version.clone()),
-        candidate: None,
-        weight: Weight::ZERO,
-        journal: None,
-    };
-    client.set_split(&change).await?;
-    on_event(Event::Moved {
-        version: version.clone(),
-        from: state.split.live.clone().filter(|live| live != version),
-    });
-    Ok(())
+fn sentence(action: &Action) -> &'static str {
+    match action {
+        Action::First => "start it, see its first token, give it all traffic",
+        Action::Unchanged => "unchanged",
+        Action::Replace { .. } => {
+            "start it beside live, see its first token, move all traffic, drain live"
+        }
+    }
 }
 
-/// Keeps `version` up beside live without traffic, as the release's candidate.
-pub async fn hold_beside(client: &Client, state: &State, version: &VersionId) -> Result<(), Error> {
-    let change = SplitChange {
-        expect_generation: state.split.generation,
-        expect_run: None,
-        live: state.split.live.clone(),
-        candidate: Some(version.clone()),
-        weight: Weight::ZERO,
-        journal: None,
-    };
-    client.set_split(&change).await?;
+/// Drains whatever runs beside `version`.
+pub async fn end_others(
+    client: &Client,
+    version: &VersionId,
+    on_event: &(dyn Fn(Event) + Send + Sync),
+) -> Result<(), Error> {
+    for old in client.state().await?.versions {
+        if old.version != *version && old.pid.is_some() {
+            let limit = Duration::from_secs(old.engine.drain_s);
+            drain(client, &old.version, limit, on_event).await?;
+        }
+    }
     Ok(())
 }
 
@@ -63,7 +221,7 @@ pub async fn drain(
     client: &Client,
     version: &VersionId,
     limit: Duration,
-    on_event: &(dyn Fn(Event) + Sync),
+    on_event: &(dyn Fn(Event) + Send + Sync),
 ) -> Result<(), Error> {
     let started = Instant::now();
     let state = client.stop(version, limit).await?;

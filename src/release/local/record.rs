@@ -19,8 +19,6 @@ pub struct Recipe {
     pub engine: Engine,
     /// Secret of the engine → the caller's environment variable its value is in.
     pub secrets: BTreeMap<String, String>,
-    /// Where the packed model is, with its digest.
-    pub source: String,
 }
 
 impl Recipe {

@@ -1,7 +1,5 @@
 //! The state of a release on this machine.
 
-use jiff::Timestamp;
-
 use super::record;
 use crate::{
     home::Home,
@@ -63,21 +61,12 @@ fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
     })
 }
 
-/// A canary whose journal is open and whose lock nobody holds has been left behind.
-fn canary(split: &Split, held: bool) -> Option<CanaryStatus> {
-    let run = split.run()?.to_owned();
-    let written = split
-        .journal
-        .as_ref()?
-        .get("updated_ms")
-        .and_then(serde_json::Value::as_i64);
-    let since = written
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-        .map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
-    Some(CanaryStatus {
-        run,
-        abandoned_since: (!held).then_some(since),
-    })
+fn canary(split: &Split, driven: bool) -> Option<CanaryStatus> {
+    Some(CanaryStatus::of(
+        split.run()?,
+        split.journal.as_ref()?,
+        driven,
+    ))
 }
 
 fn versions(state: &State) -> Vec<VersionStatus> {
@@ -122,25 +111,5 @@ fn version(known: &VersionState, split: &Split) -> VersionStatus {
         restarts: known.restarts,
         in_flight: Some(known.in_flight),
         simulated: known.simulated,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn an_open_journal_without_a_holder_is_abandoned() {
-        let mut split = Split::empty();
-        assert_eq!(canary(&split, false), None);
-        split.journal = Some(json!({"run_id": "r1", "updated_ms": 1_700_000_000_000_i64}));
-        let left = canary(&split, false).unwrap();
-        assert_eq!(
-            left.abandoned_since.as_deref(),
-            Some("2023-11-14T22:13:20Z")
-        );
-        assert_eq!(canary(&split, true).unwrap().abandoned_since, None);
     }
 }

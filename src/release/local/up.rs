@@ -37,7 +37,7 @@ pub async fn bring_up(
     engine: &Engine,
     live: Option<&VersionId>,
     seconds: &mut PhaseSeconds,
-    on_event: &(dyn Fn(Event) + Sync),
+    on_event: &(dyn Fn(Event) + Send + Sync),
     interrupt: &Interrupt,
 ) -> Result<VersionState, Error> {
     let started = Instant::now();

@@ -1,0 +1,33 @@
+//! Which packed model a verb works on: `--image`, else `infer.yaml` pinned by `infer.lock`.
+
+use std::path::Path;
+
+use crate::{
+    error::Failure,
+    pack::lock::{self, Lock},
+    registry::{Location, Reference},
+    release::wanted::{self, Image},
+    spec::Spec,
+};
+
+/// Pins the wanted image; `lock` is `--lock`, else the file beside `infer.yaml` counts.
+pub fn wanted(
+    spec: &Spec,
+    image: Option<&Location>,
+    lock: Option<&Path>,
+) -> Result<Image, Failure> {
+    let beside = spec.path.with_file_name(lock::FILE_NAME);
+    let lock = Lock::read(lock.unwrap_or(&beside))?;
+    Ok(wanted::image(spec, image, &lock)?)
+}
+
+/// The image as nodes pull it; they cannot reach into a folder of this machine.
+pub fn for_nodes(image: &Image) -> Result<Reference, Failure> {
+    match &image.place {
+        Location::Registry(reference) => Ok(reference.clone()),
+        Location::Layout(layout) => Err(Failure::usage(format!(
+            "nodes cannot pull from a folder of this machine: {layout}"
+        ))
+        .hint("pack to a registry: `infer pack --to REGISTRY/REPOSITORY`")),
+    }
+}
