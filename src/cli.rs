@@ -71,6 +71,7 @@ pub enum Command {
     History(commands::history::HistoryArgs),
     Delete(commands::delete::DeleteArgs),
     Serve(commands::serve::ServeArgs),
+    Load(Box<commands::load::LoadArgs>),
     Completions(commands::completions::CompletionsArgs),
     Sim(Box<commands::sim::SimArgs>),
 }
@@ -91,6 +92,7 @@ impl Command {
             Self::History(_) => "history",
             Self::Delete(_) => "delete",
             Self::Serve(_) => "serve",
+            Self::Load(_) => "load",
             Self::Completions(_) => "completions",
             Self::Sim(_) => "sim",
         }
@@ -116,6 +118,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
         Command::History(args) => commands::history::run(args, session).await,
         Command::Delete(args) => commands::delete::run(args, session).await,
         Command::Serve(args) => commands::serve::run(args, session).await,
+        Command::Load(args) => commands::load::run(*args, session).await,
         Command::Completions(args) => {
             commands::completions::run(args, self::command(), session).await
         }

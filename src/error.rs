@@ -2,6 +2,7 @@
 
 mod canary;
 mod cluster;
+mod load;
 mod local;
 mod model;
 mod pack;

@@ -7,6 +7,7 @@ pub mod history;
 pub mod image;
 pub mod image_args;
 pub mod inspect;
+pub mod load;
 pub mod logs;
 pub mod pack;
 pub mod registry_args;

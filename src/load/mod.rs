@@ -10,6 +10,7 @@
 mod chunk;
 mod client;
 mod clock;
+pub mod compare;
 mod error;
 mod fault;
 mod gate;
@@ -18,6 +19,7 @@ mod measure;
 mod plan;
 mod prompt;
 pub mod quantile;
+pub mod report;
 mod request;
 mod run;
 mod schedule;

@@ -15,7 +15,7 @@ const DOUBT: f64 = 0.05;
     clippy::cast_precision_loss,
     reason = "n is far below 2^52"
 )]
-fn rank(n: usize, q: f64) -> usize {
+pub(super) fn rank(n: usize, q: f64) -> usize {
     // The epsilon keeps 0.99 × 100 from becoming rank 100 by rounding.
     let rank = (q * n as f64 - 1e-9).ceil() as usize;
     rank.clamp(1, n.max(1)) - 1

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    error::Error,
     fault::{Failed, Fault},
     gate::{Figures, GateResult},
     measure::{Counted, Latency, Values, microseconds},
@@ -197,6 +198,19 @@ impl Measured {
             client,
             gates: gates.iter().map(|gate| figures.judge(gate)).collect(),
         }
+    }
+
+    /// The error of a run in which every request failed and no gate says so already.
+    pub fn nothing_succeeded(&self, summary: &Summary) -> Option<Error> {
+        let failed = |record: &Record| record.result.as_ref().err().cloned();
+        let first = self.records.iter().find_map(failed)?;
+        if summary.requests.ok > 0 || summary.verdict() == Verdict::Missed {
+            return None;
+        }
+        Some(Error::NothingSucceeded {
+            sent: summary.requests.sent,
+            source: first,
+        })
     }
 
     fn requests(&self) -> Requests {

@@ -7,6 +7,7 @@ mod figure;
 mod inspect;
 mod local;
 mod pack;
+pub mod load;
 mod paint;
 mod prompt;
 mod release;

@@ -1,0 +1,16 @@
+//! How a load test fails.
+
+use super::{Failure, Kind};
+use crate::load::Error;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let kind = if error.is_usage() {
+            Kind::Usage
+        } else {
+            Kind::Failed
+        };
+        let hints = error.hints();
+        Self::new(kind, &error).hints(hints)
+    }
+}
