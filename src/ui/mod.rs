@@ -5,9 +5,9 @@
 
 mod figure;
 mod inspect;
+pub mod load;
 mod local;
 mod pack;
-pub mod load;
 mod paint;
 mod prompt;
 mod release;
