@@ -164,7 +164,12 @@ pub(super) fn connection_hints(registry: &str, error: &reqwest::Error) -> Vec<St
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    tls_hint(registry, &text).into_iter().collect()
+    let hint = tls_hint(registry, &text).or_else(|| {
+        let refused = text.contains("Connection refused");
+        let unknown = text.contains("dns error") || text.contains("failed to lookup");
+        (refused || unknown).then(|| format!("check the host and port of {registry}"))
+    });
+    hint.into_iter().collect()
 }
 
 /// The TLS library's own words decide: it has no type that reaches this far.

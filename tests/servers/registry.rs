@@ -1,6 +1,7 @@
 //! A real distribution registry, plain and guarded by TLS and a password.
 
 mod client;
+mod pack;
 
 use std::process::Command;
 

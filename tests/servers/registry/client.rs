@@ -261,7 +261,7 @@ async fn a_push_that_will_be_killed() {
 }
 
 /// Bytes in the largest unfinished upload of a registry.
-fn largest_upload(folder: &Path) -> u64 {
+pub(super) fn largest_upload(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| {
         let path = entry.path();
