@@ -79,6 +79,7 @@ impl Layout {
             };
             // Two may be making it at once: under the lock, who comes second finds it made.
             let _lock = layout.lock()?;
+            remove_half_written(dir);
             if !dir.join(INDEX).exists() {
                 layout.write_index(&Index::new(Vec::new()))?;
             }
@@ -316,6 +317,21 @@ impl Layout {
     }
 }
 
+/// What `write_atomically` had not renamed yet when its process was killed.
+fn is_temporary(name: &std::ffi::OsStr) -> bool {
+    name.to_string_lossy().starts_with(".tmp")
+}
+
+/// Called under the lock, before there is a marker: no living process is writing here.
+fn remove_half_written(dir: &Path) {
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if is_temporary(&entry.file_name()) {
+            // One that stays is refused by nothing and harms nobody.
+            drop(fs::remove_file(entry.path()));
+        }
+    }
+}
+
 fn refuse_other_folders(dir: &Path) -> Result<(), Error> {
     let mut entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -323,7 +339,7 @@ fn refuse_other_folders(dir: &Path) -> Result<(), Error> {
         Err(error) => return Err(Error::file("read", dir)(error)),
     };
     // An interrupted start leaves these; `Layout::create` goes on from there.
-    let ours = |name: &std::ffi::OsStr| name == "blobs" || name == INDEX;
+    let ours = |name: &std::ffi::OsStr| name == "blobs" || name == INDEX || is_temporary(name);
     let other = entries.find_map(|entry| {
         let name = entry.ok()?.file_name();
         (!ours(&name)).then_some(name)

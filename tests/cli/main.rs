@@ -3,8 +3,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod inspect;
 mod layers;
+mod pack;
 mod registry;
 mod render;
 mod sim;
 mod start;
+mod unpack;
+mod verify;

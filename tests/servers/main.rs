@@ -4,5 +4,6 @@
 mod support;
 
 mod llama;
+mod pack;
 mod readme;
 mod registry;
