@@ -2,7 +2,11 @@
 
 use std::{
     fs,
-    os::unix::{ffi::OsStrExt, fs::symlink, process::CommandExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+        process::CommandExt,
+    },
     path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -46,7 +50,6 @@ fn the_same_bytes_give_the_same_digest_whatever_else_differs() {
         let file = fs::File::open(place.join("two").join(name)).unwrap();
         file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1_000_000))
             .unwrap();
-        use std::os::unix::fs::PermissionsExt;
         file.set_permissions(fs::Permissions::from_mode(0o700))
             .unwrap();
     }
@@ -346,8 +349,8 @@ fn long_pack(place: &Workplace) -> std::process::Child {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .process_group(0);
-    let child = child.spawn().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let child = child.spawn().expect("a running pack");
+    let deadline = Instant::now() + Duration::from_mins(1);
     let is_blob = |name: &String| name.starts_with(".infer-blob-");
     while !place.join("image").exists() || !leftovers(&place.join("image")).iter().any(is_blob) {
         assert!(Instant::now() < deadline, "nothing was written");
@@ -362,7 +365,7 @@ fn signal(child: &std::process::Child, name: &str) {
         Command::new("kill")
             .args(["-s", name, &pid])
             .status()
-            .unwrap()
+            .expect("kill runs")
             .success()
     );
 }

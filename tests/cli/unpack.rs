@@ -71,21 +71,24 @@ fn hostile(dir: &Path, entries: &[(&str, tar::EntryType, &str)]) {
             b""
         };
         header.set_cksum();
-        builder.append(&header, data).unwrap();
+        builder.append(&header, data).expect("a hostile image");
     }
-    let layout = Layout::create(dir).unwrap();
-    let mut writer = layout.blob_writer().unwrap();
-    writer.write_all(&builder.into_inner().unwrap()).unwrap();
-    let (digest, size) = writer.finish().unwrap();
+    let layout = Layout::create(dir).expect("a hostile image");
+    let mut writer = layout.blob_writer().expect("a hostile image");
+    writer
+        .write_all(&builder.into_inner().expect("a hostile image"))
+        .expect("a hostile image");
+    let (digest, size) = writer.finish().expect("a hostile image");
     let layer = Descriptor::new(media_type::IMAGE_LAYER, digest, size);
-    let mut config = layout.blob_writer().unwrap();
-    config.write_all(b"{}").unwrap();
-    let (digest, size) = config.finish().unwrap();
+    let mut config = layout.blob_writer().expect("a hostile image");
+    config.write_all(b"{}").expect("a hostile image");
+    let (digest, size) = config.finish().expect("a hostile image");
     let config = Descriptor::new(media_type::IMAGE_CONFIG, digest, size);
-    let manifest = serde_json::to_vec(&Manifest::new(config, vec![layer])).unwrap();
+    let manifest =
+        serde_json::to_vec(&Manifest::new(config, vec![layer])).expect("a hostile image");
     layout
         .put_manifest(media_type::IMAGE_MANIFEST, &manifest, Some("x"))
-        .unwrap();
+        .expect("a hostile image");
 }
 
 #[test]
