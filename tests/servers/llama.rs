@@ -1,8 +1,10 @@
 //! llama.cpp's real server with a tiny model: what `infer` meets in an engine.
 
+use std::{env, ffi::OsString, path::Path};
+
 use serde_json::{Value, json};
 
-use crate::support::{gguf::tiny_llama, llama::LlamaServer};
+use crate::support::{gguf::tiny_llama, infer::Workplace, llama::LlamaServer, setup};
 
 /// A server with a model of its own, and the folder that holds it.
 fn server() -> (LlamaServer, tempfile::TempDir) {
@@ -33,4 +35,80 @@ async fn it_is_healthy_names_its_model_and_streams_tokens() {
     assert!(text.trim_end().ends_with("data: [DONE]"), "{text}");
     let tokens = text.matches(r#""content":"#).count();
     assert!(tokens > 5, "{text}");
+}
+
+/// A folder with a tiny model and an `infer.yaml` that serves it; what it deployed goes
+/// with it, also when a test fails.
+struct Release(Workplace);
+
+impl Release {
+    fn new() -> Self {
+        let place = Workplace::new().env("PATH", &path_with_llama_server());
+        place.write("tiny.gguf", tiny_llama(2, 1));
+        place.write(
+            "infer.yaml",
+            "name: tiny\n\
+             model: {source: tiny.gguf, image: \"oci:./image\"}\n\
+             engine: {kind: llama.cpp, args: {threads: 1, parallel: 4}}\n",
+        );
+        Self(place)
+    }
+
+    /// Runs `infer` and returns its JSON result.
+    fn result(&self, args: &[&str]) -> Value {
+        let args = ["--output", "json"].iter().chain(args);
+        self.0.run(args).expect_code(0).result()
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        // Nothing to delete is fine; a test that failed has said why already.
+        drop(self.0.command(["delete", "tiny", "--yes"]).output());
+    }
+}
+
+fn path_with_llama_server() -> String {
+    let program = setup::llama_server();
+    let folder = program.parent().map(Path::to_path_buf);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let joined = env::join_paths(folder.into_iter().chain(env::split_paths(&path)));
+    joined
+        .unwrap_or_else(|_| OsString::new())
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[test]
+fn it_is_packed_deployed_and_load_tested() {
+    let release = Release::new();
+    release.result(&["pack"]);
+    let deployed = release.result(&["deploy"]);
+    assert_eq!(deployed["simulated"], false, "{deployed}");
+    let endpoint = deployed["endpoint"].as_str().expect("an endpoint");
+    let load = release.result(&[
+        "load",
+        endpoint,
+        "--concurrency",
+        "2",
+        "--requests",
+        "20",
+        "--input-tokens",
+        "20",
+        "--output-tokens",
+        "16",
+    ]);
+    assert_eq!(load["requests"]["ok"], 20, "{load}");
+    assert_eq!(load["simulated"], false, "{load}");
+    assert!(
+        load["ttft_ms"]["p50"].as_f64().is_some_and(|ms| ms > 0.0),
+        "{load}"
+    );
+    assert!(
+        load["tokens"]["output"]
+            .as_u64()
+            .is_some_and(|tokens| tokens > 100),
+        "{load}"
+    );
+    release.result(&["delete", "tiny", "--yes"]);
 }
