@@ -60,6 +60,20 @@ pub(super) struct Archive<R> {
     entries: usize,
 }
 
+/// Paths and sizes of the files in a layer's archive, as unpacking would write them;
+/// `None` where it would refuse. The whole is read, and nothing is written.
+pub fn files_in_archive(archive: impl Read) -> Option<Vec<(String, u64)>> {
+    let mut archive = Archive::new(archive);
+    let mut files = Vec::new();
+    while let Some(entry) = archive.next().ok()? {
+        if entry.kind == EntryKind::File {
+            files.push((entry.path, entry.bytes));
+        }
+    }
+    archive.finish().ok()?;
+    Some(files)
+}
+
 impl<R: Read> Archive<R> {
     pub(super) fn new(inner: R) -> Self {
         Self {

@@ -27,6 +27,7 @@ mod unpack;
 mod verify;
 
 pub use self::{
+    archive::files_in_archive,
     cache::Cache,
     contents::Contents,
     error::{EntryFault, Error},
