@@ -12,6 +12,7 @@ mod render;
 mod sim;
 mod spec;
 mod traffic;
+mod write;
 
 use std::error::Error;
 

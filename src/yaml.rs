@@ -34,7 +34,9 @@ pub fn parse_all<T: DeserializeOwned>(path: &Path, text: &str) -> Result<Vec<T>,
 
 /// Writes one document, ending in a newline, that YAML 1.1 and 1.2 readers read alike.
 pub fn write<T: Serialize>(value: &T) -> Result<String, Error> {
-    let mut text = serde_yaml::to_string(value).map_err(|error| Error {
+    // A long reference or argument stays on its line: folded, it is hard to read and to grep.
+    let options = serde_yaml::ser_options! { folded_wrap_chars: usize::MAX };
+    let mut text = serde_yaml::to_string_with_options(value, options).map_err(|error| Error {
         path: PathBuf::from("output"),
         message: error.to_string(),
     })?;
@@ -100,5 +102,12 @@ mod tests {
             assert_eq!(back["value"], json!(word), "{text}");
         }
         assert_eq!(write(&json!({"FLAG": "on"})).unwrap(), "FLAG: \"on\"\n");
+    }
+
+    #[test]
+    fn a_long_text_stays_on_its_line() {
+        let long = "word ".repeat(60);
+        let text = write(&json!({ "value": long.trim() })).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
     }
 }

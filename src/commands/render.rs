@@ -36,6 +36,11 @@ pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure
     let spec = args.file.load()?;
     let model = model(&spec, &args)?;
     let overrides = Overrides::read(spec.templates.as_deref())?;
+    for file in overrides.stale() {
+        session.ui.warn(&format!(
+            "template {file} was ejected from another built-in: see `infer template diff {file}`"
+        ));
+    }
     let manifests = render::render(&spec, model.as_ref(), &overrides)?;
     match args.into {
         Some(into) => {

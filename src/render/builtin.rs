@@ -1,6 +1,9 @@
 //! The built-in templates: one per object, embedded.
 
-use crate::spec::{Spec, Via};
+use crate::{
+    registry::Digest,
+    spec::{Spec, Via},
+};
 
 /// Who an object belongs to, and so when it is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,11 @@ impl Builtin {
             "pod-disruption-budget.yaml.j2" => spec.scale.replicas > 1,
             _ => true,
         }
+    }
+
+    /// The first 12 hex digits of its SHA-256: tells one release's from the next.
+    pub fn fingerprint(&self) -> String {
+        Digest::of(self.source.as_bytes()).hex()[..12].to_owned()
     }
 
     /// The names of its blocks, in order.

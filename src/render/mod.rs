@@ -4,6 +4,7 @@
 //! sent. Only [`Overrides::read`] and [`folder`] touch files.
 
 mod builtin;
+pub mod eject;
 mod engine;
 mod error;
 pub mod folder;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::Error;
+use super::{builtin::Builtin, eject, error::Error};
 
 /// What template files end in.
 pub const SUFFIX: &str = ".yaml.j2";
@@ -69,6 +69,15 @@ impl Overrides {
 
     pub fn get(&self, file: &str) -> Option<&str> {
         self.sources.get(file).map(String::as_str)
+    }
+
+    /// Ejected files whose built-in has changed since.
+    pub fn stale(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().filter_map(|(file, source)| {
+            let builtin = Builtin::find(file)?;
+            let ejected_from = eject::origin(source)?;
+            (ejected_from != builtin.fingerprint()).then_some(file.as_str())
+        })
     }
 
     pub fn files(&self) -> impl Iterator<Item = &str> {

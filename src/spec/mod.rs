@@ -5,6 +5,7 @@
 mod check;
 mod checked;
 mod command_line;
+pub mod draft;
 pub mod engine;
 mod error;
 mod explain;

@@ -7,13 +7,16 @@ mod figure;
 mod inspect;
 pub mod load;
 mod local;
+pub mod init;
 mod pack;
 mod paint;
 mod prompt;
 mod release;
 pub mod render;
+pub mod schema;
 mod screen;
 mod sim;
+pub mod template;
 
 use std::{
     io::{self, IsTerminal, Write},

@@ -4,11 +4,18 @@
 mod support;
 
 mod inspect;
+mod completions;
+mod examples;
+mod generated;
+mod init;
 mod layers;
 mod pack;
 mod registry;
+mod man;
 mod render;
+mod schema;
 mod sim;
 mod start;
 mod unpack;
 mod verify;
+mod template;

@@ -150,3 +150,29 @@ fn help_starts_with_what_it_does_and_ends_with_examples() {
     assert!(help.starts_with("Print the Kubernetes manifests"), "{help}");
     assert!(help.contains("infer render | kubectl apply"), "{help}");
 }
+
+#[test]
+fn the_digest_comes_from_the_lock_and_its_lack_is_a_usage_error() {
+    let place = Workplace::new();
+    place.write(
+        "infer.yaml",
+        "name: chat\nmodel: {image: 'registry.example.com/models/chat:3'}\n\
+         engine: {kind: vllm, version: 0.18.0}\ntarget: kubernetes\n",
+    );
+    let ran = place.run(["render"]).expect_code(2);
+    assert!(
+        ran.stderr().contains("run `infer pack`"),
+        "{}",
+        ran.stderr()
+    );
+    place.write(
+        "infer.lock",
+        format!(
+            r#"{{"version": 1, "models": {{"registry.example.com/models/chat": {{
+                "digest": "{DIGEST}", "layers": [], "source": {{"kind": "directory"}}}}}}}}"#
+        ),
+    );
+    let ran = place.run(["render"]).expect_code(0);
+    let pinned = format!("reference: registry.example.com/models/chat@{DIGEST}");
+    assert!(ran.stdout().contains(&pinned), "{}", ran.stdout());
+}

@@ -1,0 +1,374 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'infer'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'infer' {
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('pack', 'pack', [CompletionResultType]::ParameterValue, 'Pack model weights into an OCI image')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
+            [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
+            [CompletionResult]::new('template', 'template', [CompletionResultType]::ParameterValue, 'List, copy and compare the templates of manifests')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of infer.yaml or of results')
+            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page, or write one a verb')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what a release is doing: versions, traffic, an open canary')
+            [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Print what the engines of a release write')
+            [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
+            [CompletionResult]::new('sim', 'sim', [CompletionResultType]::ParameterValue, 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;pack' {
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'REGISTRY/REPOSITORY[:TAG] or oci:DIR[:TAG]; model.image of infer.yaml if left out')
+            [CompletionResult]::new('--also', '--also', [CompletionResultType]::ParameterName, 'Also write this manifest over the same blobs, tagged TAG-modelpack')
+            [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Leave out files or folders that match; may be repeated')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Lock file to write [default: infer.lock beside infer.yaml]')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'Trust the certificates (PEM) of this file, too')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Only say what would be sent')
+            [CompletionResult]::new('--plain-http', '--plain-http', [CompletionResultType]::ParameterName, 'Speak HTTP without TLS; a loopback address needs no such leave')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Do not check the registry''s certificate')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;init' {
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Folder or .gguf file with the weights')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR')
+            [CompletionResult]::new('--engine', '--engine', [CompletionResultType]::ParameterName, 'vllm, sglang, llama.cpp or sim; as the weights suggest if left out')
+            [CompletionResult]::new('--engine-version', '--engine-version', [CompletionResultType]::ParameterName, 'The engine''s version, such as 0.18.0')
+            [CompletionResult]::new('--engine-image', '--engine-image', [CompletionResultType]::ParameterName, 'Container image of the engine')
+            [CompletionResult]::new('--target', '--target', [CompletionResultType]::ParameterName, 'Where it runs')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace, for Kubernetes')
+            [CompletionResult]::new('--gpus', '--gpus', [CompletionResultType]::ParameterName, 'GPUs per replica')
+            [CompletionResult]::new('--gateway', '--gateway', [CompletionResultType]::ParameterName, 'Gateway to join, for Kubernetes')
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Host name that clients ask for')
+            [CompletionResult]::new('--slo', '--slo', [CompletionResultType]::ParameterName, 'A promise that must hold, such as ttft.p99<500ms; may be repeated')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'File to write')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'File to write')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace a file that is there')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;render' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Packed model to use instead of the one in infer.lock')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Lock file to read [default: infer.lock beside infer.yaml]')
+            [CompletionResult]::new('--into', '--into', [CompletionResultType]::ParameterName, 'Write one file an object into this folder, and remove stale ones of infer''s')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;template' {
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Every template, where it comes from, and its blocks')
+            [CompletionResult]::new('eject', 'eject', [CompletionResultType]::ParameterValue, 'Copy built-in templates into the folder to change them there')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'What your templates change of the built-in ones')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;template;list' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;template;eject' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Replace copies that are there')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;template;diff' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--exit-code', '--exit-code', [CompletionResultType]::ParameterName, 'Exit with 3 where there is a difference')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;template;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Every template, where it comes from, and its blocks')
+            [CompletionResult]::new('eject', 'eject', [CompletionResultType]::ParameterValue, 'Copy built-in templates into the folder to change them there')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'What your templates change of the built-in ones')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;template;help;list' {
+            break
+        }
+        'infer;template;help;eject' {
+            break
+        }
+        'infer;template;help;diff' {
+            break
+        }
+        'infer;template;help;help' {
+            break
+        }
+        'infer;schema' {
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;man' {
+            [CompletionResult]::new('--into', '--into', [CompletionResultType]::ParameterName, 'Write infer.1 and a page for each verb into this folder')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;status' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;logs' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Version; live and candidate if left out')
+            [CompletionResult]::new('--tail', '--tail', [CompletionResultType]::ParameterName, 'Lines to start with')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--follow', '--follow', [CompletionResultType]::ParameterName, 'Go on as more is written')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;history' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;delete' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--drain', '--drain', [CompletionResultType]::ParameterName, 'Seconds that requests in flight get to finish')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;completions' {
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;sim' {
+            [CompletionResult]::new('--host', '--host', [CompletionResultType]::ParameterName, 'Address to listen on')
+            [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port to listen on; 0 takes a free one')
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Folder or file of weights that must exist; it is not read')
+            [CompletionResult]::new('--served-model-name', '--served-model-name', [CompletionResultType]::ParameterName, 'Name in /v1/models')
+            [CompletionResult]::new('--reasoning-tokens', '--reasoning-tokens', [CompletionResultType]::ParameterName, 'Leading chat tokens that come as reasoning')
+            [CompletionResult]::new('--drain', '--drain', [CompletionResultType]::ParameterName, 'How long answers may go on after SIGTERM or Ctrl-C; a second signal cuts them')
+            [CompletionResult]::new('--base', '--base', [CompletionResultType]::ParameterName, 'Time to the first token before prompt tokens are counted')
+            [CompletionResult]::new('--prefill', '--prefill', [CompletionResultType]::ParameterName, 'Added to the first token for each prompt token')
+            [CompletionResult]::new('--per-token', '--per-token', [CompletionResultType]::ParameterName, 'Between two output tokens')
+            [CompletionResult]::new('--noise', '--noise', [CompletionResultType]::ParameterName, 'Sigma of the log-normal noise; 0 is none')
+            [CompletionResult]::new('--slots', '--slots', [CompletionResultType]::ParameterName, 'Requests answered at once; more of them queue')
+            [CompletionResult]::new('--max-num-seqs', '--max-num-seqs', [CompletionResultType]::ParameterName, 'Requests answered at once; more of them queue')
+            [CompletionResult]::new('--slowdown', '--slowdown', [CompletionResultType]::ParameterName, 'How much slower everything is with all slots taken: 1 is twice the time')
+            [CompletionResult]::new('--kv-blocks', '--kv-blocks', [CompletionResultType]::ParameterName, 'KV-cache blocks of 16 tokens')
+            [CompletionResult]::new('--context-tokens', '--context-tokens', [CompletionResultType]::ParameterName, 'Longest prompt and output together')
+            [CompletionResult]::new('--max-model-len', '--max-model-len', [CompletionResultType]::ParameterName, 'Longest prompt and output together')
+            [CompletionResult]::new('--output-tokens', '--output-tokens', [CompletionResultType]::ParameterName, 'Answer length where a request names none')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of all noise and faults')
+            [CompletionResult]::new('--error-rate', '--error-rate', [CompletionResultType]::ParameterName, 'Requests answered with --error-status')
+            [CompletionResult]::new('--error-status', '--error-status', [CompletionResultType]::ParameterName, 'Status of these')
+            [CompletionResult]::new('--truncate-rate', '--truncate-rate', [CompletionResultType]::ParameterName, 'Streams that end halfway without a finish reason')
+            [CompletionResult]::new('--reset-rate', '--reset-rate', [CompletionResultType]::ParameterName, 'Connections cut halfway through the answer')
+            [CompletionResult]::new('--stream-error-rate', '--stream-error-rate', [CompletionResultType]::ParameterName, 'Streams that carry an error object halfway')
+            [CompletionResult]::new('--hang-rate', '--hang-rate', [CompletionResultType]::ParameterName, 'Requests never answered; each keeps its slot until the client leaves')
+            [CompletionResult]::new('--startup', '--startup', [CompletionResultType]::ParameterName, 'Answer 503 on /health for this long after the start')
+            [CompletionResult]::new('--crash-after', '--crash-after', [CompletionResultType]::ParameterName, 'End with exit code 1 when request N+1 arrives')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--usage-always', '--usage-always', [CompletionResultType]::ParameterName, 'End every stream with a usage chunk, asked for or not')
+            [CompletionResult]::new('--fail-start', '--fail-start', [CompletionResultType]::ParameterName, 'End with exit code 1 after --startup instead of getting ready')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;help' {
+            [CompletionResult]::new('pack', 'pack', [CompletionResultType]::ParameterValue, 'Pack model weights into an OCI image')
+            [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
+            [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
+            [CompletionResult]::new('template', 'template', [CompletionResultType]::ParameterValue, 'List, copy and compare the templates of manifests')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of infer.yaml or of results')
+            [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page, or write one a verb')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show what a release is doing: versions, traffic, an open canary')
+            [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Print what the engines of a release write')
+            [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
+            [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
+            [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
+            [CompletionResult]::new('sim', 'sim', [CompletionResultType]::ParameterValue, 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;help;pack' {
+            break
+        }
+        'infer;help;init' {
+            break
+        }
+        'infer;help;render' {
+            break
+        }
+        'infer;help;template' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'Every template, where it comes from, and its blocks')
+            [CompletionResult]::new('eject', 'eject', [CompletionResultType]::ParameterValue, 'Copy built-in templates into the folder to change them there')
+            [CompletionResult]::new('diff', 'diff', [CompletionResultType]::ParameterValue, 'What your templates change of the built-in ones')
+            break
+        }
+        'infer;help;template;list' {
+            break
+        }
+        'infer;help;template;eject' {
+            break
+        }
+        'infer;help;template;diff' {
+            break
+        }
+        'infer;help;schema' {
+            break
+        }
+        'infer;help;man' {
+            break
+        }
+        'infer;help;status' {
+            break
+        }
+        'infer;help;logs' {
+            break
+        }
+        'infer;help;history' {
+            break
+        }
+        'infer;help;delete' {
+            break
+        }
+        'infer;help;completions' {
+            break
+        }
+        'infer;help;sim' {
+            break
+        }
+        'infer;help;help' {
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

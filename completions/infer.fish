@@ -1,0 +1,262 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_infer_global_optspecs
+    string join \n output= q/quiet color= h/help V/version
+end
+
+function __fish_infer_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_infer_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_infer_using_subcommand
+    set -l cmd (__fish_infer_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c infer -n "__fish_infer_needs_command" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_needs_command" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_needs_command" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_needs_command" -s V -l version -d 'Print version'
+complete -c infer -n "__fish_infer_needs_command" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_needs_command" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
+complete -c infer -n "__fish_infer_needs_command" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
+complete -c infer -n "__fish_infer_needs_command" -f -a "template" -d 'List, copy and compare the templates of manifests'
+complete -c infer -n "__fish_infer_needs_command" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
+complete -c infer -n "__fish_infer_needs_command" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
+complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
+complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c infer -n "__fish_infer_needs_command" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
+complete -c infer -n "__fish_infer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand pack" -l to -d 'REGISTRY/REPOSITORY[:TAG] or oci:DIR[:TAG]; model.image of infer.yaml if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand pack" -l also -d 'Also write this manifest over the same blobs, tagged TAG-modelpack' -r -f -a "modelpack\t'CNCF ModelPack'"
+complete -c infer -n "__fish_infer_using_subcommand pack" -l exclude -d 'Leave out files or folders that match; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand pack" -l lock -d 'Lock file to write [default: infer.lock beside infer.yaml]' -r -F
+complete -c infer -n "__fish_infer_using_subcommand pack" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand pack" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand pack" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand pack" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
+complete -c infer -n "__fish_infer_using_subcommand pack" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand pack" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand pack" -l dry-run -d 'Only say what would be sent'
+complete -c infer -n "__fish_infer_using_subcommand pack" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand pack" -l insecure -d 'Do not check the registry\'s certificate'
+complete -c infer -n "__fish_infer_using_subcommand pack" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand pack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand init" -l model -d 'Folder or .gguf file with the weights' -r -F
+complete -c infer -n "__fish_infer_using_subcommand init" -l image -d 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l engine -d 'vllm, sglang, llama.cpp or sim; as the weights suggest if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l engine-version -d 'The engine\'s version, such as 0.18.0' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l engine-image -d 'Container image of the engine' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l target -d 'Where it runs' -r -f -a "local\t'This machine'
+kubernetes\t'A cluster'"
+complete -c infer -n "__fish_infer_using_subcommand init" -l namespace -d 'Namespace, for Kubernetes' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l gpus -d 'GPUs per replica' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l gateway -d 'Gateway to join, for Kubernetes' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l host -d 'Host name that clients ask for' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l slo -d 'A promise that must hold, such as ttft.p99<500ms; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -s f -l file -d 'File to write' -r -F
+complete -c infer -n "__fish_infer_using_subcommand init" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand init" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand init" -l force -d 'Replace a file that is there'
+complete -c infer -n "__fish_infer_using_subcommand init" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand render" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand render" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand render" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand render" -l image -d 'Packed model to use instead of the one in infer.lock' -r
+complete -c infer -n "__fish_infer_using_subcommand render" -l lock -d 'Lock file to read [default: infer.lock beside infer.yaml]' -r -F
+complete -c infer -n "__fish_infer_using_subcommand render" -l into -d 'Write one file an object into this folder, and remove stale ones of infer\'s' -r -F
+complete -c infer -n "__fish_infer_using_subcommand render" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand render" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand render" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l force -d 'Replace copies that are there'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l exit-code -d 'Exit with 3 where there is a difference'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand schema" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand schema" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand schema" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand man" -l into -d 'Write infer.1 and a page for each verb into this folder' -r -F
+complete -c infer -n "__fish_infer_using_subcommand man" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand man" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand man" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand status" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand status" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand status" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand logs" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand logs" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l version -d 'Version; live and candidate if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l tail -d 'Lines to start with' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand logs" -l follow -d 'Go on as more is written'
+complete -c infer -n "__fish_infer_using_subcommand logs" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand history" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand history" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand history" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand history" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand delete" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand delete" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l drain -d 'Seconds that requests in flight get to finish' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand delete" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand delete" -s y -l yes -d 'Do not ask'
+complete -c infer -n "__fish_infer_using_subcommand delete" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand completions" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand completions" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand sim" -l host -d 'Address to listen on' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l port -d 'Port to listen on; 0 takes a free one' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l model -d 'Folder or file of weights that must exist; it is not read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand sim" -l served-model-name -d 'Name in /v1/models' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l reasoning-tokens -d 'Leading chat tokens that come as reasoning' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l drain -d 'How long answers may go on after SIGTERM or Ctrl-C; a second signal cuts them' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l base -d 'Time to the first token before prompt tokens are counted' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l prefill -d 'Added to the first token for each prompt token' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l per-token -d 'Between two output tokens' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l noise -d 'Sigma of the log-normal noise; 0 is none' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l slots -l max-num-seqs -d 'Requests answered at once; more of them queue' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l slowdown -d 'How much slower everything is with all slots taken: 1 is twice the time' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l kv-blocks -d 'KV-cache blocks of 16 tokens' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l context-tokens -l max-model-len -d 'Longest prompt and output together' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l output-tokens -d 'Answer length where a request names none' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l seed -d 'Seed of all noise and faults' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l error-rate -d 'Requests answered with --error-status' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l error-status -d 'Status of these' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l truncate-rate -d 'Streams that end halfway without a finish reason' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l reset-rate -d 'Connections cut halfway through the answer' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l stream-error-rate -d 'Streams that carry an error object halfway' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l hang-rate -d 'Requests never answered; each keeps its slot until the client leaves' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l startup -d 'Answer 503 on /health for this long after the start' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l crash-after -d 'End with exit code 1 when request N+1 arrives' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand sim" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand sim" -l usage-always -d 'End every stream with a usage chunk, asked for or not'
+complete -c infer -n "__fish_infer_using_subcommand sim" -l fail-start -d 'End with exit code 1 after --startup instead of getting ready'
+complete -c infer -n "__fish_infer_using_subcommand sim" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'
