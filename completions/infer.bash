@@ -31,6 +31,9 @@ _infer() {
             infer,init)
                 cmd="infer__subcmd__init"
                 ;;
+            infer,inspect)
+                cmd="infer__subcmd__inspect"
+                ;;
             infer,logs)
                 cmd="infer__subcmd__logs"
                 ;;
@@ -46,6 +49,9 @@ _infer() {
             infer,schema)
                 cmd="infer__subcmd__schema"
                 ;;
+            infer,serve)
+                cmd="infer__subcmd__serve"
+                ;;
             infer,sim)
                 cmd="infer__subcmd__sim"
                 ;;
@@ -54,6 +60,12 @@ _infer() {
                 ;;
             infer,template)
                 cmd="infer__subcmd__template"
+                ;;
+            infer,unpack)
+                cmd="infer__subcmd__unpack"
+                ;;
+            infer,verify)
+                cmd="infer__subcmd__verify"
                 ;;
             infer__subcmd__help,completions)
                 cmd="infer__subcmd__help__subcmd__completions"
@@ -70,6 +82,9 @@ _infer() {
             infer__subcmd__help,init)
                 cmd="infer__subcmd__help__subcmd__init"
                 ;;
+            infer__subcmd__help,inspect)
+                cmd="infer__subcmd__help__subcmd__inspect"
+                ;;
             infer__subcmd__help,logs)
                 cmd="infer__subcmd__help__subcmd__logs"
                 ;;
@@ -85,6 +100,9 @@ _infer() {
             infer__subcmd__help,schema)
                 cmd="infer__subcmd__help__subcmd__schema"
                 ;;
+            infer__subcmd__help,serve)
+                cmd="infer__subcmd__help__subcmd__serve"
+                ;;
             infer__subcmd__help,sim)
                 cmd="infer__subcmd__help__subcmd__sim"
                 ;;
@@ -93,6 +111,12 @@ _infer() {
                 ;;
             infer__subcmd__help,template)
                 cmd="infer__subcmd__help__subcmd__template"
+                ;;
+            infer__subcmd__help,unpack)
+                cmd="infer__subcmd__help__subcmd__unpack"
+                ;;
+            infer__subcmd__help,verify)
+                cmd="infer__subcmd__help__subcmd__verify"
                 ;;
             infer__subcmd__help__subcmd__template,diff)
                 cmd="infer__subcmd__help__subcmd__template__subcmd__diff"
@@ -134,7 +158,7 @@ _infer() {
 
     case "${cmd}" in
         infer)
-            opts="-q -h -V --output --quiet --color --help --version pack init render template schema man status logs history delete completions sim help"
+            opts="-q -h -V --output --quiet --color --help --version pack inspect verify unpack init render template schema man status logs history delete serve completions sim help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -220,7 +244,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__help)
-            opts="pack init render template schema man status logs history delete completions sim help"
+            opts="pack inspect verify unpack init render template schema man status logs history delete serve completions sim help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -303,6 +327,20 @@ _infer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        infer__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         infer__subcmd__help__subcmd__logs)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -360,6 +398,20 @@ _infer() {
             return 0
             ;;
         infer__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -446,6 +498,34 @@ _infer() {
         infer__subcmd__help__subcmd__template__subcmd__list)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__help__subcmd__unpack)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -551,6 +631,48 @@ _infer() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__inspect)
+            opts="-f -q -h --file --env --set --plain-http --ca --insecure --files --output --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -771,8 +893,50 @@ _infer() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        infer__subcmd__serve)
+            opts="-f -q -h --port --keep --detached --file --env --set --output --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         infer__subcmd__sim)
-            opts="-q -h --host --port --model --served-model-name --reasoning-tokens --usage-always --drain --base --prefill --per-token --noise --max-num-seqs --slots --slowdown --kv-blocks --max-model-len --context-tokens --output-tokens --seed --error-rate --error-status --truncate-rate --reset-rate --stream-error-rate --hang-rate --startup --fail-start --crash-after --output --quiet --color --help"
+            opts="-q -h --host --port --model --served-model-name --reasoning-tokens --usage-always --drain --base --prefill --per-token --noise --drift --max-num-seqs --slots --slowdown --kv-blocks --max-model-len --context-tokens --output-tokens --seed --error-rate --error-status --truncate-rate --reset-rate --stream-error-rate --hang-rate --startup --fail-start --crash-after --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -815,6 +979,10 @@ _infer() {
                     return 0
                     ;;
                 --noise)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --drift)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1123,6 +1291,94 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__unpack)
+            opts="-f -q -h --file --env --set --plain-http --ca --insecure --into --output --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --into)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        infer__subcmd__verify)
+            opts="-f -q -h --file --env --set --plain-http --ca --insecure --output --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --env)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

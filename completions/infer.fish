@@ -33,6 +33,9 @@ complete -c infer -n "__fish_infer_needs_command" -s q -l quiet -d 'Say only wha
 complete -c infer -n "__fish_infer_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_needs_command" -s V -l version -d 'Print version'
 complete -c infer -n "__fish_infer_needs_command" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_needs_command" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_needs_command" -f -a "verify" -d 'Check every digest of a packed model'
+complete -c infer -n "__fish_infer_needs_command" -f -a "unpack" -d 'Get the files of a packed model back'
 complete -c infer -n "__fish_infer_needs_command" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
 complete -c infer -n "__fish_infer_needs_command" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
 complete -c infer -n "__fish_infer_needs_command" -f -a "template" -d 'List, copy and compare the templates of manifests'
@@ -42,6 +45,7 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show what a
 complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what the engines of a release write'
 complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
 complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_needs_command" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
 complete -c infer -n "__fish_infer_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c infer -n "__fish_infer_needs_command" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -63,6 +67,47 @@ complete -c infer -n "__fish_infer_using_subcommand pack" -l plain-http -d 'Spea
 complete -c infer -n "__fish_infer_using_subcommand pack" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand pack" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand pack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l insecure -d 'Do not check the registry\'s certificate'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l files -d 'List each file of each layer'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand verify" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand verify" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand verify" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand verify" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
+complete -c infer -n "__fish_infer_using_subcommand verify" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand verify" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand verify" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand verify" -l insecure -d 'Do not check the registry\'s certificate'
+complete -c infer -n "__fish_infer_using_subcommand verify" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand unpack" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l into -d 'Folder to make; it must not exist yet' -r -F
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l insecure -d 'Do not check the registry\'s certificate'
+complete -c infer -n "__fish_infer_using_subcommand unpack" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand unpack" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand init" -l model -d 'Folder or .gguf file with the weights' -r -F
 complete -c infer -n "__fish_infer_using_subcommand init" -l image -d 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR' -r
 complete -c infer -n "__fish_infer_using_subcommand init" -l engine -d 'vllm, sglang, llama.cpp or sim; as the weights suggest if left out' -r
@@ -204,6 +249,19 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand delete" -s y -l yes -d 'Do not ask'
 complete -c infer -n "__fish_infer_using_subcommand delete" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand serve" -l port -d 'Port of the gateway, from now on' -r
+complete -c infer -n "__fish_infer_using_subcommand serve" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand serve" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand serve" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand serve" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand serve" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand serve" -l keep -d 'Leave the engines running on Ctrl-C, for the next infer serve to take over'
+complete -c infer -n "__fish_infer_using_subcommand serve" -l detached -d 'Started by another verb: no terminal, a session of its own'
+complete -c infer -n "__fish_infer_using_subcommand serve" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand completions" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -221,6 +279,7 @@ complete -c infer -n "__fish_infer_using_subcommand sim" -l base -d 'Time to the
 complete -c infer -n "__fish_infer_using_subcommand sim" -l prefill -d 'Added to the first token for each prompt token' -r
 complete -c infer -n "__fish_infer_using_subcommand sim" -l per-token -d 'Between two output tokens' -r
 complete -c infer -n "__fish_infer_using_subcommand sim" -l noise -d 'Sigma of the log-normal noise; 0 is none' -r
+complete -c infer -n "__fish_infer_using_subcommand sim" -l drift -d 'Sigma of the slow drift that all requests share; 0 is none' -r
 complete -c infer -n "__fish_infer_using_subcommand sim" -l slots -l max-num-seqs -d 'Requests answered at once; more of them queue' -r
 complete -c infer -n "__fish_infer_using_subcommand sim" -l slowdown -d 'How much slower everything is with all slots taken: 1 is twice the time' -r
 complete -c infer -n "__fish_infer_using_subcommand sim" -l kv-blocks -d 'KV-cache blocks of 16 tokens' -r
@@ -244,19 +303,23 @@ complete -c infer -n "__fish_infer_using_subcommand sim" -l usage-always -d 'End
 complete -c infer -n "__fish_infer_using_subcommand sim" -l fail-start -d 'End with exit code 1 after --startup instead of getting ready'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack init render template schema man status logs history delete completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "verify" -d 'Check every digest of a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'
