@@ -33,6 +33,8 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a packed model')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check every digest of a packed model')
             [CompletionResult]::new('unpack', 'unpack', [CompletionResultType]::ParameterValue, 'Get the files of a packed model back')
+            [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Bring the wanted version up and give it the traffic')
+            [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to a version that has served before')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
             [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
             [CompletionResult]::new('template', 'template', [CompletionResultType]::ParameterValue, 'List, copy and compare the templates of manifests')
@@ -43,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a release on this machine: its engines, and one weighted gateway in front')
+            [CompletionResult]::new('load', 'load', [CompletionResultType]::ParameterValue, 'Load-test a server, with a live readout, a report and SLO gates')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('sim', 'sim', [CompletionResultType]::ParameterValue, 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -119,6 +122,38 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'infer;deploy' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Image to serve instead of infer.yaml''s; with a digest, infer.lock is not asked')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'The infer.lock to read; the one beside infer.yaml if left out')
+            [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'Certificates to trust beside the system''s when pulling')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--no-traffic', '--no-traffic', [CompletionResultType]::ParameterName, 'Stop before the traffic moves: the new version waits as candidate')
+            [CompletionResult]::new('--plain-http', '--plain-http', [CompletionResultType]::ParameterName, 'Speak HTTP without TLS to the registry')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;rollback' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--to', '--to', [CompletionResultType]::ParameterName, 'Version to go back to; the one before live if left out')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'infer;init' {
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Folder or .gguf file with the weights')
             [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR')
@@ -148,7 +183,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
             [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
             [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Packed model to use instead of the one in infer.lock')
-            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'Lock file to read [default: infer.lock beside infer.yaml]')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'The infer.lock to read; the one beside infer.yaml if left out')
             [CompletionResult]::new('--into', '--into', [CompletionResultType]::ParameterName, 'Write one file an object into this folder, and remove stale ones of infer''s')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
@@ -324,6 +359,64 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'infer;load' {
+            [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Model to ask for; the only one of the server by default')
+            [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Users at once (closed loop), or with --rate the most requests in flight')
+            [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Users at once (closed loop), or with --rate the most requests in flight')
+            [CompletionResult]::new('-r', '-r', [CompletionResultType]::ParameterName, 'Requests per second, sent on schedule whatever the server does (open loop)')
+            [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Requests per second, sent on schedule whatever the server does (open loop)')
+            [CompletionResult]::new('--arrival', '--arrival', [CompletionResultType]::ParameterName, 'How gaps vary: poisson, constant, or gamma:S (S below 1 is burstier)')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Requests to send')
+            [CompletionResult]::new('--requests', '--requests', [CompletionResultType]::ParameterName, 'Requests to send')
+            [CompletionResult]::new('-d', '-d', [CompletionResultType]::ParameterName, 'How long to send, such as 90s or 2m [default: 30s, unless --requests is given]')
+            [CompletionResult]::new('--duration', '--duration', [CompletionResultType]::ParameterName, 'How long to send, such as 90s or 2m [default: 30s, unless --requests is given]')
+            [CompletionResult]::new('--warmup', '--warmup', [CompletionResultType]::ParameterName, 'Requests sent first and not measured')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Repeats a run: same prompts, same schedule [default: drawn anew, and shown]')
+            [CompletionResult]::new('--input-tokens', '--input-tokens', [CompletionResultType]::ParameterName, 'Words in each made-up prompt, about as many tokens')
+            [CompletionResult]::new('--output-tokens', '--output-tokens', [CompletionResultType]::ParameterName, 'Longest answer, and exactly that long where the engine can be told to go on')
+            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Your own prompts, one {"prompt": …} or {"messages": […]} a line')
+            [CompletionResult]::new('--api', '--api', [CompletionResultType]::ParameterName, 'chat, completions or embeddings')
+            [CompletionResult]::new('--slo', '--slo', [CompletionResultType]::ParameterName, 'A promise to judge by, such as ''ttft.p99<500ms''; repeatable')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a report that one can open in a browser')
+            [CompletionResult]::new('--junit', '--junit', [CompletionResultType]::ParameterName, 'Write the gates as test cases for a CI system (`JUnit`)')
+            [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Header to send, as NAME:VALUE; repeatable')
+            [CompletionResult]::new('--api-key-env', '--api-key-env', [CompletionResultType]::ParameterName, 'Environment variable that holds the API key')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'Longest waits, as first=2m,idle=1m,total=10m')
+            [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'Certificates to trust as well')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--no-stream', '--no-stream', [CompletionResultType]::ParameterName, 'Ask for whole answers; TTFT and TPOT cannot be measured then')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Take any certificate')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('compare', 'compare', [CompletionResultType]::ParameterValue, 'Tell whether run B is worse than run A')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;load;compare' {
+            [CompletionResult]::new('--margin', '--margin', [CompletionResultType]::ParameterName, 'How much slower still counts as not worse')
+            [CompletionResult]::new('--seed', '--seed', [CompletionResultType]::ParameterName, 'Seed of the resampling')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;load;help' {
+            [CompletionResult]::new('compare', 'compare', [CompletionResultType]::ParameterValue, 'Tell whether run B is worse than run A')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;load;help;compare' {
+            break
+        }
+        'infer;load;help;help' {
+            break
+        }
         'infer;completions' {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
@@ -376,6 +469,8 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show what is in a packed model')
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check every digest of a packed model')
             [CompletionResult]::new('unpack', 'unpack', [CompletionResultType]::ParameterValue, 'Get the files of a packed model back')
+            [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Bring the wanted version up and give it the traffic')
+            [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to a version that has served before')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
             [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
             [CompletionResult]::new('template', 'template', [CompletionResultType]::ParameterValue, 'List, copy and compare the templates of manifests')
@@ -386,6 +481,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a release on this machine: its engines, and one weighted gateway in front')
+            [CompletionResult]::new('load', 'load', [CompletionResultType]::ParameterValue, 'Load-test a server, with a live readout, a report and SLO gates')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('sim', 'sim', [CompletionResultType]::ParameterValue, 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -401,6 +497,12 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;help;unpack' {
+            break
+        }
+        'infer;help;deploy' {
+            break
+        }
+        'infer;help;rollback' {
             break
         }
         'infer;help;init' {
@@ -443,6 +545,13 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;help;serve' {
+            break
+        }
+        'infer;help;load' {
+            [CompletionResult]::new('compare', 'compare', [CompletionResultType]::ParameterValue, 'Tell whether run B is worse than run A')
+            break
+        }
+        'infer;help;load;compare' {
             break
         }
         'infer;help;completions' {

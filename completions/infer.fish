@@ -36,6 +36,8 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "pack" -d 'Pack model we
 complete -c infer -n "__fish_infer_needs_command" -f -a "inspect" -d 'Show what is in a packed model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "verify" -d 'Check every digest of a packed model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_needs_command" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
+complete -c infer -n "__fish_infer_needs_command" -f -a "rollback" -d 'Go back to a version that has served before'
 complete -c infer -n "__fish_infer_needs_command" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
 complete -c infer -n "__fish_infer_needs_command" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
 complete -c infer -n "__fish_infer_needs_command" -f -a "template" -d 'List, copy and compare the templates of manifests'
@@ -46,6 +48,7 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what th
 complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
 complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
 complete -c infer -n "__fish_infer_needs_command" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
+complete -c infer -n "__fish_infer_needs_command" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
 complete -c infer -n "__fish_infer_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c infer -n "__fish_infer_needs_command" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -108,6 +111,32 @@ complete -c infer -n "__fish_infer_using_subcommand unpack" -l plain-http -d 'Sp
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l image -d 'Image to serve instead of infer.yaml\'s; with a digest, infer.lock is not asked' -r
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l ca -d 'Certificates to trust beside the system\'s when pulling' -r -F
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l no-traffic -d 'Stop before the traffic moves: the new version waits as candidate'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l plain-http -d 'Speak HTTP without TLS to the registry'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand rollback" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l to -d 'Version to go back to; the one before live if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand rollback" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand init" -l model -d 'Folder or .gguf file with the weights' -r -F
 complete -c infer -n "__fish_infer_using_subcommand init" -l image -d 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR' -r
 complete -c infer -n "__fish_infer_using_subcommand init" -l engine -d 'vllm, sglang, llama.cpp or sim; as the weights suggest if left out' -r
@@ -133,7 +162,7 @@ complete -c infer -n "__fish_infer_using_subcommand render" -s f -l file -d 'The
 complete -c infer -n "__fish_infer_using_subcommand render" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand render" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand render" -l image -d 'Packed model to use instead of the one in infer.lock' -r
-complete -c infer -n "__fish_infer_using_subcommand render" -l lock -d 'Lock file to read [default: infer.lock beside infer.yaml]' -r -F
+complete -c infer -n "__fish_infer_using_subcommand render" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
 complete -c infer -n "__fish_infer_using_subcommand render" -l into -d 'Write one file an object into this folder, and remove stale ones of infer\'s' -r -F
 complete -c infer -n "__fish_infer_using_subcommand render" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -262,6 +291,47 @@ complete -c infer -n "__fish_infer_using_subcommand serve" -l keep -d 'Leave the
 complete -c infer -n "__fish_infer_using_subcommand serve" -l detached -d 'Started by another verb: no terminal, a session of its own'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l model -d 'Model to ask for; the only one of the server by default' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s c -l concurrency -d 'Users at once (closed loop), or with --rate the most requests in flight' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s r -l rate -d 'Requests per second, sent on schedule whatever the server does (open loop)' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l arrival -d 'How gaps vary: poisson, constant, or gamma:S (S below 1 is burstier)' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s n -l requests -d 'Requests to send' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s d -l duration -d 'How long to send, such as 90s or 2m [default: 30s, unless --requests is given]' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l warmup -d 'Requests sent first and not measured' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l seed -d 'Repeats a run: same prompts, same schedule [default: drawn anew, and shown]' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l input-tokens -d 'Words in each made-up prompt, about as many tokens' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l output-tokens -d 'Longest answer, and exactly that long where the engine can be told to go on' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l prompts -d 'Your own prompts, one {"prompt": …} or {"messages": […]} a line' -r -F
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l api -d 'chat, completions or embeddings' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l slo -d 'A promise to judge by, such as \'ttft.p99<500ms\'; repeatable' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l report -d 'Write a report that one can open in a browser' -r -F
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l junit -d 'Write the gates as test cases for a CI system (`JUnit`)' -r -F
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l header -d 'Header to send, as NAME:VALUE; repeatable' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l api-key-env -d 'Environment variable that holds the API key' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l timeout -d 'Longest waits, as first=2m,idle=1m,total=10m' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l ca -d 'Certificates to trust as well' -r -F
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l no-stream -d 'Ask for whole answers; TTFT and TPOT cannot be measured then'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l insecure -d 'Take any certificate'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -a "compare" -d 'Tell whether run B is worse than run A'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -l margin -d 'How much slower still counts as not worse' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -l seed -d 'Seed of the resampling' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from compare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Tell whether run B is worse than run A'
+complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand completions" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand completions" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -303,23 +373,27 @@ complete -c infer -n "__fish_infer_using_subcommand sim" -l usage-always -d 'End
 complete -c infer -n "__fish_infer_using_subcommand sim" -l fail-start -d 'End with exit code 1 after --startup instead of getting ready'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "inspect" -d 'Show what is in a packed model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "verify" -d 'Check every digest of a packed model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "unpack" -d 'Get the files of a packed model back'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack init render template schema man status logs history delete serve completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "verify" -d 'Check every digest of a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "rollback" -d 'Go back to a version that has served before'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "compare" -d 'Tell whether run B is worse than run A'

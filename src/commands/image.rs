@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::{
     error::Failure,
     pack::lock::{self, Lock},
-    registry::{Location, Reference},
+    registry::{LayoutPath, Location, Reference},
     release::wanted::{self, Image},
     spec::Spec,
 };
@@ -25,9 +25,14 @@ pub fn wanted(
 pub fn for_nodes(image: &Image) -> Result<Reference, Failure> {
     match &image.place {
         Location::Registry(reference) => Ok(reference.clone()),
-        Location::Layout(layout) => Err(Failure::usage(format!(
-            "nodes cannot pull from a folder of this machine: {layout}"
-        ))
-        .hint("pack to a registry: `infer pack --to REGISTRY/REPOSITORY`")),
+        Location::Layout(layout) => Err(not_for_nodes(layout)),
     }
+}
+
+/// The refusal of a folder where a cluster is to pull.
+pub fn not_for_nodes(layout: &LayoutPath) -> Failure {
+    Failure::usage(format!(
+        "nodes cannot pull from a folder of this machine: {layout}"
+    ))
+    .hint("pack to a registry: `infer pack --to REGISTRY/REPOSITORY`")
 }

@@ -56,8 +56,11 @@ pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure
 
 /// Where nodes pull the weights, by digest; a simulated engine does without.
 fn model(spec: &Spec, args: &RenderArgs) -> Result<Option<Reference>, Failure> {
-    if args.image.is_none() && spec.model.image.is_none() {
-        return Ok(None);
+    match args.image.as_ref().or(spec.model.image.as_ref()) {
+        None => return Ok(None),
+        // Said before the lock is asked: packing into the folder again would not help.
+        Some(Location::Layout(layout)) => return Err(image::not_for_nodes(layout)),
+        Some(Location::Registry(_)) => {}
     }
     let wanted = image::wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
     image::for_nodes(&wanted).map(Some)

@@ -4,10 +4,10 @@
 //! stdout line is one JSON object whose first field is `"event"`.
 
 mod figure;
+pub mod init;
 mod inspect;
 pub mod load;
 mod local;
-pub mod init;
 mod pack;
 mod paint;
 mod prompt;

@@ -12,6 +12,7 @@ mod layers;
 mod pack;
 mod registry;
 mod man;
+mod registry;
 mod render;
 mod schema;
 mod sim;
