@@ -3,20 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
-mod inspect;
 mod completions;
 mod examples;
 mod generated;
 mod init;
+mod inspect;
 mod layers;
+mod man;
 mod pack;
 mod registry;
-mod man;
 mod registry;
 mod render;
 mod schema;
 mod sim;
 mod start;
+mod template;
 mod unpack;
 mod verify;
-mod template;
