@@ -12,7 +12,6 @@ mod layers;
 mod man;
 mod pack;
 mod registry;
-mod registry;
 mod render;
 mod schema;
 mod sim;
