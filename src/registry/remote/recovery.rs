@@ -46,7 +46,9 @@ pub(super) fn decide(
     trusted: bool,
 ) -> Action {
     let again = match stage {
-        Stage::Begin | Stage::Whole => Action::Restart,
+        // The POST has been made again and again already.
+        Stage::Begin => Action::Fail,
+        Stage::Whole => Action::Restart,
         Stage::Chunk | Stage::Finish => Action::Synchronise,
     };
     let Fault::Status { refusal, .. } = fault else {
@@ -118,7 +120,7 @@ mod tests {
             assert_eq!(after(Stage::Chunk, fault), Action::Synchronise);
             assert_eq!(after(Stage::Finish, fault), Action::Synchronise);
             assert_eq!(after(Stage::Whole, fault), Action::Restart);
-            assert_eq!(after(Stage::Begin, fault), Action::Restart);
+            assert_eq!(after(Stage::Begin, fault), Action::Fail);
         }
     }
 

@@ -294,8 +294,8 @@ impl Upload<'_> {
     async fn recover(&mut self, action: Action, stage: Stage) -> Result<bool, Fault> {
         if matches!(stage, Stage::Whole | Stage::Finish) {
             // The answer was lost or late: the registry may have finished all the same.
-            let there = self.remote.has_blob(&self.digest, self.size).await;
-            if there.unwrap_or(false) {
+            // Where even that cannot be asked any more, the upload is over.
+            if self.remote.has_blob(&self.digest, self.size).await? {
                 return Ok(true);
             }
         }
