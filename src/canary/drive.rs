@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     interrupt::{Interrupt, Signals},
+    name::VersionId,
     traffic::{self, Change, Split},
     weight::Weight,
 };
@@ -235,9 +236,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     ) -> Result<Stopped, Error> {
         let journal = state.journal();
         promote(self.traffic, split, journal).await?;
-        self.fleet
-            .retire(&journal.live, &journal.candidate, self.on_event)
-            .await?;
+        self.retire(&journal.live, &journal.candidate).await;
         Ok(self.ended(state.ending(Verdict::Promoted, Weight::ALL, reason)))
     }
 
@@ -263,10 +262,17 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     ) -> Result<Stopped, Error> {
         let journal = state.journal();
         roll_back(self.traffic, split, journal).await?;
-        self.fleet
-            .retire(&journal.candidate, &journal.live, self.on_event)
-            .await?;
+        self.retire(&journal.candidate, &journal.live).await;
         Ok(self.ended(state.ending(verdict, Weight::ZERO, reason)))
+    }
+
+    /// The traffic has moved, so a loser that does not end is a warning, not a failure.
+    async fn retire(&self, lost: &VersionId, won: &VersionId) {
+        if let Err(error) = self.fleet.retire(lost, won, self.on_event).await {
+            (self.on_event)(Event::Warning {
+                text: format!("{lost} has no traffic any more, but could not be ended: {error}"),
+            });
+        }
     }
 
     /// Time is up: back to the weight of before the run, or stay.

@@ -29,6 +29,11 @@ pub enum Error {
     Release(#[from] release::Error),
     #[error("cannot send probes")]
     Probes(#[source] load::Error),
+    #[error("{endpoint} is no address to send probes to")]
+    Endpoint {
+        endpoint: String,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("nothing has been seen of {release} for {waited_s} s")]
     Blind {
         release: String,
@@ -55,7 +60,7 @@ impl Error {
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),
             ],
-            Self::Plan(_) | Self::Journal(_) => Vec::new(),
+            Self::Plan(_) | Self::Journal(_) | Self::Endpoint { .. } => Vec::new(),
         }
     }
 

@@ -1,0 +1,309 @@
+//! Measuring and ending versions on the local target.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+
+use super::{
+    error::Error,
+    event::Event,
+    ports::{Fleet, Measure},
+    probe::{Probed, Probes, now_ms},
+    reading::{Observed, Reading},
+    sample::{Arm, Felt},
+};
+use crate::{
+    home::Home,
+    load::ServerFigures,
+    local::{Client, Observation, Phase, State},
+    name::{ReleaseName, VersionId},
+    release::local::record,
+    weight::Weight,
+};
+
+/// How often the gateway is asked for what has ended: as often as the view is redrawn.
+const READ_EVERY: Duration = Duration::from_millis(200);
+
+/// How long the gateway may be out of sight: `infer serve` restarts faster.
+const BLIND_MAX: Duration = Duration::from_secs(30);
+
+/// Pages of history: the ring holds seven.
+const PAGES_MAX: usize = 8;
+
+/// How often the engines' own metrics are read, and how long that may take.
+const FIGURES_EVERY: Duration = Duration::from_secs(1);
+const FIGURES_LIMIT: Duration = Duration::from_millis(800);
+
+/// Largest metrics page read.
+const FIGURES_BYTES_MAX: usize = 4 << 20;
+
+/// How long a version may take to become Ready again before a step.
+const READY_LIMIT: Duration = Duration::from_mins(2);
+const READY_POLL: Duration = Duration::from_millis(100);
+
+/// How long an engine gets to end once its requests have.
+const STOP_GRACE: Duration = Duration::from_secs(45);
+
+/// The last part of the paths that are inference; others have no latency to judge.
+const INFERENCE: [&str; 4] = ["completions", "embeddings", "responses", "messages"];
+
+/// A sender that went away before the answer.
+const CLIENT_CLOSED_REQUEST: u16 = 499;
+
+/// The local gateway's own timing, paired probes and the engines' metrics.
+pub struct LocalMeasure {
+    client: Client,
+    versions: [VersionId; 2],
+    after: u64,
+    probes: Option<Probes>,
+    figures: Arc<Mutex<[ServerFigures; 2]>>,
+    blind_since: Option<std::time::Instant>,
+    on_note: Box<dyn Fn(String) + Send>,
+    _scrape: JoinSet<()>,
+}
+
+impl LocalMeasure {
+    /// `on_note` hears what is worth telling beside the figures.
+    pub fn new(
+        client: &Client,
+        state: &State,
+        versions: [VersionId; 2],
+        probes: Option<Probes>,
+        on_note: impl Fn(String) + Send + 'static,
+    ) -> Self {
+        let figures = Arc::new(Mutex::new(<[ServerFigures; 2]>::default()));
+        let mut scrape = JoinSet::new();
+        for (at, version) in versions.iter().enumerate() {
+            let port = state.version(version).and_then(|known| known.port);
+            if let Some(port) = port {
+                scrape.spawn(watch(port, at, Arc::clone(&figures)));
+            }
+        }
+        Self {
+            client: client.clone(),
+            versions,
+            after: 0,
+            probes,
+            figures,
+            blind_since: None,
+            on_note: Box::new(on_note),
+            _scrape: scrape,
+        }
+    }
+
+    fn observed(&self, seen: &Observation) -> Option<Observed> {
+        let arm = if seen.version == self.versions[0] {
+            Arm::Live
+        } else if seen.version == self.versions[1] {
+            Arm::Candidate
+        } else {
+            return None;
+        };
+        let last = seen.path.rsplit('/').next().unwrap_or_default();
+        if !INFERENCE.contains(&last) {
+            return None;
+        }
+        // Who leaves after the first token has felt it; who leaves before has given up.
+        let left = seen.status == CLIENT_CLOSED_REQUEST && seen.ttft_ms.is_some();
+        let failed = seen.failed.is_some() && !left;
+        Some(Observed {
+            started_ms: seen.at_ms,
+            ended_ms: seen.at_ms + whole(seen.e2e_ms),
+            arm,
+            felt: Felt {
+                failed,
+                ttft_ms: seen.ttft_ms.filter(|_| !failed),
+                tpot_ms: seen.tpot_ms.filter(|_| !failed),
+            },
+            output_tokens: seen.output_tokens.unwrap_or(0),
+            pinned: seen.pinned,
+            diverted: seen.diverted,
+        })
+    }
+
+    /// All observations there are beyond the last one read.
+    async fn read(&mut self, reading: &mut Reading) -> Result<(), Error> {
+        for _ in 0..PAGES_MAX {
+            let page = match self.client.observations(self.after).await {
+                Ok(page) => page,
+                Err(error) => return self.blind(error),
+            };
+            self.blind_since = None;
+            // The first page of all says nothing about what this run has missed.
+            if self.after > 0 {
+                reading.lost += page.lost;
+            }
+            let seen = page.observations.iter();
+            reading
+                .requests
+                .extend(seen.filter_map(|seen| self.observed(seen)));
+            let more = !page.observations.is_empty() && page.next != self.after;
+            self.after = page.next;
+            if !more || page.observations.len() < 1_000 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The gateway may be restarting; for long it may not.
+    fn blind(&mut self, error: crate::local::Error) -> Result<(), Error> {
+        let since = *self.blind_since.get_or_insert_with(std::time::Instant::now);
+        if since.elapsed() < BLIND_MAX {
+            return Ok(());
+        }
+        Err(Error::Blind {
+            release: self.client.release().to_string(),
+            waited_s: BLIND_MAX.as_secs(),
+            source: error,
+        })
+    }
+
+    fn take_probes(&mut self, reading: &mut Reading) {
+        let Some(probes) = &mut self.probes else {
+            return;
+        };
+        while let Ok(probed) = probes.results.try_recv() {
+            match probed {
+                Probed::Pair(pair) => reading.pairs.push(pair),
+                Probed::Refused { status } => (self.on_note)(format!(
+                    "probes are off: live answers them with {status}; only users' requests are compared"
+                )),
+            }
+        }
+    }
+}
+
+impl Measure for LocalMeasure {
+    async fn history(&mut self) -> Result<Reading, Error> {
+        let mut reading = Reading::default();
+        self.read(&mut reading).await?;
+        reading.now_ms = now_ms();
+        Ok(reading)
+    }
+
+    async fn next(&mut self) -> Result<Reading, Error> {
+        tokio::time::sleep(READ_EVERY).await;
+        let mut reading = Reading::default();
+        self.read(&mut reading).await?;
+        self.take_probes(&mut reading);
+        reading.figures = *self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.now_ms = now_ms();
+        Ok(reading)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a latency in milliseconds"
+)]
+fn whole(ms: f64) -> u64 {
+    ms.max(0.0) as u64
+}
+
+/// Reads one engine's metrics for as long as it is polled.
+async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
+    let Ok(client) = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(FIGURES_LIMIT)
+        .build()
+    else {
+        return;
+    };
+    let url = format!("http://127.0.0.1:{port}/metrics");
+    loop {
+        if let Some(text) = fetch(&client, &url).await {
+            let read = ServerFigures::parse(&text);
+            figures.lock().unwrap_or_else(PoisonError::into_inner)[at] = read;
+        }
+        tokio::time::sleep(FIGURES_EVERY).await;
+    }
+}
+
+async fn fetch(client: &reqwest::Client, url: &str) -> Option<String> {
+    let mut response = client.get(url).send().await.ok()?;
+    let mut body = Vec::new();
+    while let Some(bytes) = response.chunk().await.ok()? {
+        body.extend_from_slice(&bytes);
+        if body.len() > FIGURES_BYTES_MAX {
+            return None;
+        }
+    }
+    String::from_utf8(body).ok()
+}
+
+/// The engines of this machine: one process a version carries any share.
+pub struct LocalFleet<'a> {
+    pub home: &'a Home,
+    pub client: &'a Client,
+    pub release: &'a ReleaseName,
+    /// Old versions kept for `rollback`.
+    pub history: usize,
+}
+
+impl Fleet for LocalFleet<'_> {
+    async fn ready(&self, candidate: &VersionId, _: Weight) -> Result<(), Error> {
+        let started = std::time::Instant::now();
+        loop {
+            let state = self.client.state().await?;
+            let known = state.version(candidate).map(|known| &known.phase);
+            match known {
+                Some(Phase::Ready) => return Ok(()),
+                Some(Phase::Starting | Phase::Unready | Phase::BackOff { .. })
+                    if started.elapsed() < READY_LIMIT =>
+                {
+                    tokio::time::sleep(READY_POLL).await;
+                }
+                _ => {
+                    return Err(Error::NotUp {
+                        release: self.release.to_string(),
+                        version: candidate.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    async fn retire(
+        &self,
+        lost: &VersionId,
+        won: &VersionId,
+        on_event: &(dyn Fn(Event) + Sync),
+    ) -> Result<(), Error> {
+        self.remember(lost, won)?;
+        let state = self.client.state().await?;
+        let Some(known) = state.version(lost) else {
+            return Ok(());
+        };
+        let limit = Duration::from_secs(known.engine.drain_s);
+        let started = std::time::Instant::now();
+        on_event(Event::Draining {
+            version: lost.clone(),
+        });
+        self.client.stop(lost, limit).await?;
+        self.client.stopped(lost, limit + STOP_GRACE).await?;
+        on_event(Event::Drained {
+            version: lost.clone(),
+            seconds: (started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
+        });
+        Ok(())
+    }
+}
+
+impl LocalFleet<'_> {
+    /// Writes down who serves from now on and who has lost.
+    fn remember(&self, lost: &VersionId, won: &VersionId) -> Result<(), Error> {
+        let mut history = record::read(self.home, self.release)?;
+        let promoted = history.live().is_some_and(|live| live.version == *lost);
+        if promoted {
+            history.promote(won, self.history);
+        } else {
+            history.refuse(lost);
+        }
+        Ok(record::write(self.home, self.release, &history)?)
+    }
+}
