@@ -236,7 +236,8 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     ) -> Result<Stopped, Error> {
         let journal = state.journal();
         promote(self.traffic, split, journal).await?;
-        self.retire(&journal.live, &journal.candidate).await;
+        let ended = self.fleet.promoted(&journal.candidate).await;
+        self.warn_unless(&journal.live, ended);
         Ok(self.ended(state.ending(Verdict::Promoted, Weight::ALL, reason)))
     }
 
@@ -262,13 +263,14 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     ) -> Result<Stopped, Error> {
         let journal = state.journal();
         roll_back(self.traffic, split, journal).await?;
-        self.retire(&journal.candidate, &journal.live).await;
+        let ended = self.fleet.refused(&journal.candidate).await;
+        self.warn_unless(&journal.candidate, ended);
         Ok(self.ended(state.ending(verdict, Weight::ZERO, reason)))
     }
 
     /// The traffic has moved, so a loser that does not end is a warning, not a failure.
-    async fn retire(&self, lost: &VersionId, won: &VersionId) {
-        if let Err(error) = self.fleet.retire(lost, won, self.on_event).await {
+    fn warn_unless(&self, lost: &VersionId, ended: Result<(), Error>) {
+        if let Err(error) = ended {
             (self.on_event)(Event::Warning {
                 text: format!("{lost} has no traffic any more, but could not be ended: {error}"),
             });

@@ -179,13 +179,13 @@ impl Fleet for FakeFleet {
         Ok(())
     }
 
-    async fn retire(
-        &self,
-        lost: &VersionId,
-        _: &VersionId,
-        _: &(dyn Fn(Event) + Sync),
-    ) -> Result<(), Error> {
-        self.0.lock().unwrap().push(format!("retire {lost}"));
+    async fn promoted(&self, candidate: &VersionId) -> Result<(), Error> {
+        self.0.lock().unwrap().push(format!("promoted {candidate}"));
+        Ok(())
+    }
+
+    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
+        self.0.lock().unwrap().push(format!("refused {candidate}"));
         Ok(())
     }
 }
@@ -288,7 +288,7 @@ async fn steps_that_end_in_100_promote_in_one_write_and_retire_the_old_version()
     assert_eq!(split.journal, None);
     assert_eq!(
         scene.fleet(),
-        ["ready for 10%", "ready for 50%", "retire v000000001"]
+        ["ready for 10%", "ready for 50%", "promoted v000000002"]
     );
 }
 
@@ -307,7 +307,7 @@ async fn a_slower_candidate_is_rolled_back_in_one_write_that_leaves_live_alone()
     assert_eq!(scene.traffic.weights(), [10, 0]);
     let split = scene.traffic.now();
     assert_eq!((split.live, split.candidate), (version(1), None));
-    assert_eq!(scene.fleet().last().unwrap(), "retire v000000002");
+    assert_eq!(scene.fleet().last().unwrap(), "refused v000000002");
     assert!(ending.seconds < 120.0, "{}", ending.seconds);
 }
 
@@ -409,7 +409,12 @@ async fn at_a_terminal_the_first_ctrl_c_freezes() {
     let stopped = scene.drive(&mut measure).await.unwrap();
     assert!(matches!(stopped, Stopped::Frozen { .. }));
     assert_eq!(scene.traffic.now().weight.percent(), 10);
-    assert!(scene.fleet().iter().all(|told| !told.starts_with("retire")));
+    assert!(
+        scene
+            .fleet()
+            .iter()
+            .all(|told| !told.starts_with("refused"))
+    );
 }
 
 #[tokio::test]

@@ -55,14 +55,10 @@ pub enum Event {
         again_s: u64,
         next: Vec<String>,
     },
-    Draining {
-        version: VersionId,
-    },
-    Drained {
-        version: VersionId,
-        seconds: f64,
-    },
     Note {
+        text: String,
+    },
+    Warning {
         text: String,
     },
 }

@@ -8,19 +8,23 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
+    drive::{AGAIN, Drive, Stopped},
     error::Error,
     event::Event,
+    journal::Journal,
     ports::{Fleet, Measure},
-    probe::{Probed, Probes, now_ms},
+    probe::{self, Pinned, Probed, Probes, now_ms},
     reading::{Observed, Reading},
     sample::{Arm, Felt},
 };
 use crate::{
     home::Home,
-    load::ServerFigures,
+    interrupt::Interrupt,
+    load::{Prompts, ServerFigures},
     local::{Client, Observation, Phase, State},
-    name::{ReleaseName, VersionId},
-    release::local::record,
+    name::VersionId,
+    release::{self, local::verdict},
+    traffic::{Router, Split},
     weight::Weight,
 };
 
@@ -44,9 +48,6 @@ const FIGURES_BYTES_MAX: usize = 4 << 20;
 const READY_LIMIT: Duration = Duration::from_mins(2);
 const READY_POLL: Duration = Duration::from_millis(100);
 
-/// How long an engine gets to end once its requests have.
-const STOP_GRACE: Duration = Duration::from_secs(45);
-
 /// The last part of the paths that are inference; others have no latency to judge.
 const INFERENCE: [&str; 4] = ["completions", "embeddings", "responses", "messages"];
 
@@ -61,18 +62,15 @@ pub struct LocalMeasure {
     probes: Option<Probes>,
     figures: Arc<Mutex<[ServerFigures; 2]>>,
     blind_since: Option<std::time::Instant>,
-    on_note: Box<dyn Fn(String) + Send>,
     _scrape: JoinSet<()>,
 }
 
 impl LocalMeasure {
-    /// `on_note` hears what is worth telling beside the figures.
     pub fn new(
         client: &Client,
         state: &State,
         versions: [VersionId; 2],
         probes: Option<Probes>,
-        on_note: impl Fn(String) + Send + 'static,
     ) -> Self {
         let figures = Arc::new(Mutex::new(<[ServerFigures; 2]>::default()));
         let mut scrape = JoinSet::new();
@@ -89,7 +87,6 @@ impl LocalMeasure {
             probes,
             figures,
             blind_since: None,
-            on_note: Box::new(on_note),
             _scrape: scrape,
         }
     }
@@ -169,7 +166,7 @@ impl LocalMeasure {
         while let Ok(probed) = probes.results.try_recv() {
             match probed {
                 Probed::Pair(pair) => reading.pairs.push(pair),
-                Probed::Refused { status } => (self.on_note)(format!(
+                Probed::Refused { status } => reading.notes.push(format!(
                     "probes are off: live answers them with {status}; only users' requests are compared"
                 )),
             }
@@ -240,9 +237,9 @@ async fn fetch(client: &reqwest::Client, url: &str) -> Option<String> {
 pub struct LocalFleet<'a> {
     pub home: &'a Home,
     pub client: &'a Client,
-    pub release: &'a ReleaseName,
     /// Old versions kept for `rollback`.
     pub history: usize,
+    pub on_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
 
 impl Fleet for LocalFleet<'_> {
@@ -260,7 +257,7 @@ impl Fleet for LocalFleet<'_> {
                 }
                 _ => {
                     return Err(Error::NotUp {
-                        release: self.release.to_string(),
+                        release: self.client.release().to_string(),
                         version: candidate.clone(),
                     });
                 }
@@ -268,42 +265,82 @@ impl Fleet for LocalFleet<'_> {
         }
     }
 
-    async fn retire(
-        &self,
-        lost: &VersionId,
-        won: &VersionId,
-        on_event: &(dyn Fn(Event) + Sync),
-    ) -> Result<(), Error> {
-        self.remember(lost, won)?;
-        let state = self.client.state().await?;
-        let Some(known) = state.version(lost) else {
-            return Ok(());
-        };
-        let limit = Duration::from_secs(known.engine.drain_s);
-        let started = std::time::Instant::now();
-        on_event(Event::Draining {
-            version: lost.clone(),
-        });
-        self.client.stop(lost, limit).await?;
-        self.client.stopped(lost, limit + STOP_GRACE).await?;
-        on_event(Event::Drained {
-            version: lost.clone(),
-            seconds: (started.elapsed().as_secs_f64() * 10.0).round() / 10.0,
-        });
-        Ok(())
+    async fn promoted(&self, candidate: &VersionId) -> Result<(), Error> {
+        let ended = verdict::promoted(
+            self.home,
+            self.client,
+            candidate,
+            self.history,
+            self.on_event,
+        );
+        Ok(ended.await?)
+    }
+
+    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
+        let ended = verdict::refused(self.home, self.client, candidate, self.on_event);
+        Ok(ended.await?)
     }
 }
 
-impl LocalFleet<'_> {
-    /// Writes down who serves from now on and who has lost.
-    fn remember(&self, lost: &VersionId, won: &VersionId) -> Result<(), Error> {
-        let mut history = record::read(self.home, self.release)?;
-        let promoted = history.live().is_some_and(|live| live.version == *lost);
-        if promoted {
-            history.promote(won, self.history);
-        } else {
-            history.refuse(lost);
+/// Where and for whom a canary is driven on this machine.
+pub struct Setting<'a> {
+    pub home: &'a Home,
+    pub client: &'a Client,
+    pub router: &'a Router,
+    pub history: usize,
+    pub interrupt: &'a Interrupt,
+    pub on_terminal: bool,
+    pub on_event: &'a (dyn Fn(Event) + Send + Sync),
+    pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
+}
+
+/// Drives `journal`'s plan with what this machine has to see by.
+pub async fn drive(
+    setting: &Setting<'_>,
+    journal: &Journal,
+    split: Split,
+    prompts: Prompts,
+) -> Result<(Stopped, super::State), Error> {
+    let state = setting.client.state().await?;
+    let versions = [journal.live.clone(), journal.candidate.clone()];
+    for version in &versions {
+        if state.version(version).is_none() {
+            return Err(Error::NotUp {
+                release: setting.client.release().to_string(),
+                version: version.clone(),
+            });
         }
-        Ok(record::write(self.home, self.release, &history)?)
     }
+    let pinned = versions.each_ref().map(|version| Pinned {
+        version: version.to_string(),
+        served_model: state
+            .version(version)
+            .map_or_else(String::new, |known| known.engine.served_model.clone()),
+    });
+    let rate = journal.plan.probe_rate;
+    let probes = if rate > 0.0 {
+        let [live, candidate] = &pinned;
+        let endpoint = setting.router.endpoint();
+        Some(probe::start(endpoint, [live, candidate], prompts, rate)?)
+    } else {
+        None
+    };
+    let mut measure = LocalMeasure::new(setting.client, &state, versions, probes);
+    let fleet = LocalFleet {
+        home: setting.home,
+        client: setting.client,
+        history: setting.history,
+        on_event: setting.on_release_event,
+    };
+    let drive = Drive {
+        traffic: setting.router,
+        measure: &mut measure,
+        fleet: &fleet,
+        interrupt: setting.interrupt,
+        on_terminal: setting.on_terminal,
+        again: AGAIN,
+        simulated: state.simulated,
+        on_event: &|event| (setting.on_event)(event),
+    };
+    drive.run(journal, split).await
 }

@@ -19,12 +19,14 @@ pub mod judge;
 pub mod local;
 pub mod mixture;
 pub mod noise;
+pub mod open;
 pub mod plan;
 mod ports;
 pub mod power;
 pub mod probe;
 mod reading;
 mod reason;
+pub mod report;
 pub mod sample;
 pub mod share;
 #[cfg(test)]

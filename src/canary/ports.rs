@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{error::Error, event::Event, journal::Journal, reading::Reading};
+use super::{error::Error, journal::Journal, reading::Reading};
 use crate::{
     name::VersionId,
     traffic::{self, Change, Router, Split},
@@ -51,13 +51,10 @@ pub trait Fleet: Sync {
         candidate: &VersionId,
         weight: Weight,
     ) -> impl Future<Output = Result<(), Error>> + Send;
-    /// Lets the version that lost its traffic finish, and ends it. `won` is what serves now.
-    fn retire(
-        &self,
-        lost: &VersionId,
-        won: &VersionId,
-        on_event: &(dyn Fn(Event) + Sync),
-    ) -> impl Future<Output = Result<(), Error>> + Send;
+    /// `candidate` serves everything from now on: writes that down and ends what served before.
+    fn promoted(&self, candidate: &VersionId) -> impl Future<Output = Result<(), Error>> + Send;
+    /// `candidate` serves nothing from now on: writes that down and ends it.
+    fn refused(&self, candidate: &VersionId) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// Gives everything to the candidate, in one write; live leaves the split.

@@ -135,7 +135,8 @@ pub fn start(
                         Ok(Probed::Refused { status }) => {
                             refused += 1;
                             if refused >= REFUSED_MAX {
-                                drop(sender.send(Probed::Refused { status }).await);
+                                // Nobody may be left to hear it.
+                                let _ = sender.send(Probed::Refused { status }).await;
                                 return;
                             }
                         }

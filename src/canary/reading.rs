@@ -34,6 +34,8 @@ pub struct Reading {
     pub figures: [ServerFigures; 2],
     /// Requests that were overwritten before they were read.
     pub lost: u64,
+    /// What people should know of the measuring.
+    pub notes: Vec<String>,
 }
 
 impl Observed {

@@ -159,6 +159,8 @@ impl State {
         let mut events = Vec::new();
         self.now_ms = reading.now_ms;
         self.figures = reading.figures;
+        let notes = reading.notes.iter().cloned();
+        events.extend(notes.map(|text| Event::Warning { text }));
         if reading.lost > 0 {
             events.push(Event::Lost {
                 requests: reading.lost,

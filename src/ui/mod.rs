@@ -3,6 +3,7 @@
 //! Answers go to stdout, everything else to stderr. With `--output json` every
 //! stdout line is one JSON object whose first field is `"event"`.
 
+mod canary;
 mod figure;
 pub mod init;
 mod inspect;

@@ -1,0 +1,318 @@
+//! `infer canary`: a share of the traffic to the wanted version, and back if users would feel it.
+
+use std::path::PathBuf;
+
+use super::{
+    Session, canary_open, canary_values as values, image,
+    registry_args::RegistryArgs,
+    release_args::{self, ReleaseArgs},
+};
+use crate::{
+    canary::{
+        self, Stopped, Verdict,
+        journal::{Journal, run_id},
+        plan::{Asked, OnInterrupt, OnUndecided, Plan},
+        probe::now_ms,
+    },
+    error::{Failure, Kind, Outcome},
+    home::Home,
+    local::{self, Client, Holder, Launch},
+    name::VersionId,
+    registry::Location,
+    release::{self, event::Event as ReleaseEvent},
+    spec::{Spec, Target},
+    traffic::{Local, Router, Split},
+    weight::Weight,
+};
+
+/// Shift traffic to the wanted version, compare what users feel, and go on or back
+///
+/// The wanted version comes up beside the live one and gets its share. Both versions' time to
+/// first token, time per token and errors are compared while you watch, by a test that holds at
+/// every look: not worse by the margin → held (or promoted); worse → rolled back, exit code 3.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+#[command(after_help = "\
+Examples:
+  infer canary --weight 10                   held at 10% if not worse
+  infer canary --weight 10 --promote         goes on to 100%
+  infer canary --steps 5,25,100 --for 15m
+  infer canary promote                       after a held one; also: status, resume, abort
+
+Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 somebody else is at it.
+Ctrl-C freezes the weight and leaves; a second one rolls back.")]
+pub struct CanaryArgs {
+    #[command(subcommand)]
+    open: Option<canary_open::Open>,
+    #[command(flatten)]
+    start: StartArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct StartArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+    /// Share of the traffic for the candidate, in percent; 0 compares by probes only
+    #[arg(long, value_name = "PERCENT", conflicts_with = "steps")]
+    weight: Option<Weight>,
+    /// Shares to pass through, such as 5,25,100; ending in 100 promotes
+    #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
+    steps: Vec<Weight>,
+    /// Longest time for each share, such as 90s or 10m
+    #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = values::duration)]
+    step_limit: std::time::Duration,
+    /// Slower by this much is worse
+    #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = values::percent)]
+    margin: f64,
+    /// Give the candidate everything once it is not worse
+    #[arg(long)]
+    promote: bool,
+    /// A/B: compare and report, but act on nothing until the time is over
+    #[arg(long)]
+    hold: bool,
+    /// Pairs of probes a second: the same prompt to both versions; 0 turns them off
+    #[arg(long, value_name = "RATE", default_value_t = 2.0)]
+    probe_rate: f64,
+    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    #[arg(long, value_name = "FILE.jsonl")]
+    prompts: Option<PathBuf>,
+    /// What to do when the time is over without a ruling
+    #[arg(long, value_enum, default_value_t = values::Undecided::Restore)]
+    on_undecided: values::Undecided,
+    /// What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal
+    #[arg(long, value_enum, default_value_t = values::Interrupted::RollBack)]
+    on_interrupt: values::Interrupted,
+    /// How much a version's latency drifts by itself; learned if left out
+    #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
+    pool_noise: Option<f64>,
+    /// A version that is up already, instead of the wanted one
+    #[arg(long, value_name = "VERSION", conflicts_with = "image")]
+    version: Option<VersionId>,
+    /// Image to serve instead of infer.yaml's; with a digest, infer.lock is not asked
+    #[arg(long, value_name = "REF@sha256:…")]
+    image: Option<Location>,
+    /// The infer.lock to read; the one beside infer.yaml if left out
+    #[arg(long, value_name = "FILE")]
+    lock: Option<PathBuf>,
+    /// Also write the comparison as one HTML file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
+}
+
+pub async fn run(args: CanaryArgs, session: &Session) -> Result<Outcome, Failure> {
+    match args.open {
+        Some(open) => canary_open::run(open, session).await,
+        None => start(&args.start, session).await,
+    }
+}
+
+async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> {
+    let plan = plan(args)?;
+    let prompts = values::prompts(args.prompts.as_deref())?;
+    let home = release_args::home()?;
+    let found = args.release.find(&home)?;
+    if let Target::Kubernetes(_) = found.target {
+        return Err(values::on_kubernetes());
+    }
+    let run = run_id(now_ms(), std::process::id());
+    let lock = local::lock(&home, &found.name, &Holder::here("canary", &run))?;
+    let client = Client::ensure_running(&home, &found.name, &Launch::default()).await?;
+    let router = Router::Local(Local::new(client.clone()).await?);
+    let split = router.read().await?;
+    let held = held(&split, found.name.as_str())?;
+    let candidate = wanted(args, found.spec.as_ref(), &split, &home, session).await?;
+    if candidate == split.live {
+        return Err(canary::Error::NothingToCanary { version: candidate }.into());
+    }
+    if held
+        .as_ref()
+        .is_some_and(|held| held.candidate != candidate)
+    {
+        return Err(open(&split, found.name.as_str()).into());
+    }
+    let split = router.read().await?;
+    let journal = Journal {
+        // A held run goes on under its own name: it owns the split.
+        run_id: held.as_ref().map_or(run, |held| held.run_id.clone()),
+        live: split.live.clone(),
+        candidate,
+        step: 0,
+        original_weight: split.weight,
+        original_candidate: split.candidate.clone(),
+        started_ms: now_ms(),
+        updated_ms: now_ms(),
+        deadline_ms: 0,
+        frozen: false,
+        held: false,
+        plan,
+    };
+    let ground = Ground {
+        home: &home,
+        client: &client,
+        router: &router,
+        history: history(found.spec.as_ref()),
+        session,
+    };
+    let outcome = ground
+        .drive(&journal, split, prompts, args.report.as_deref())
+        .await;
+    drop(lock);
+    outcome
+}
+
+fn plan(args: &StartArgs) -> Result<Plan, Failure> {
+    let ten = || Weight::try_from(10).map_err(|error| Failure::failed(&error));
+    let weights = match (args.weight, args.steps.is_empty()) {
+        (Some(weight), _) => vec![weight],
+        (None, false) => args.steps.clone(),
+        (None, true) => vec![ten()?],
+    };
+    let asked = Asked {
+        weights,
+        promote: args.promote,
+        hold: args.hold,
+        step_limit: args.step_limit,
+        margin: args.margin,
+        probe_rate: args.probe_rate,
+        pool_noise: args.pool_noise,
+        on_undecided: OnUndecided::from(args.on_undecided),
+        on_interrupt: OnInterrupt::from(args.on_interrupt),
+    };
+    Ok(Plan::new(&asked).map_err(canary::Error::from)?)
+}
+
+/// The journal of a held run, which a new one may go on from; any other open run refuses.
+fn held(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
+    let Some(value) = &split.journal else {
+        return Ok(None);
+    };
+    let journal = Journal::read(value).map_err(canary::Error::from)?;
+    if journal.held {
+        Ok(Some(journal))
+    } else {
+        Err(open(split, release).into())
+    }
+}
+
+fn open(split: &Split, release: &str) -> canary::Error {
+    let candidate = split.candidate.as_ref();
+    canary::Error::Open {
+        release: release.to_owned(),
+        candidate: candidate.map_or_else(|| "no version".to_owned(), ToString::to_string),
+        run: split.run().unwrap_or("unknown").to_owned(),
+    }
+}
+
+/// The candidate, up and after its first token.
+async fn wanted(
+    args: &StartArgs,
+    spec: Option<&Spec>,
+    split: &Split,
+    home: &Home,
+    session: &Session,
+) -> Result<VersionId, Failure> {
+    if let Some(version) = &args.version {
+        return Ok(version.clone());
+    }
+    let Some(spec) = spec else {
+        let waiting = split.candidate.clone();
+        return waiting.ok_or_else(|| {
+            Failure::usage("no infer.yaml says which version is wanted")
+                .hint("run it beside infer.yaml, or name a version that is up with --version")
+        });
+    };
+    let image = image::wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
+    let version = release::local::engine::version(spec, &image.digest.to_string())?;
+    // An open split belongs to its run; and what is up and waiting is up.
+    if version == split.live || split.journal.is_some() {
+        return Ok(version);
+    }
+    let deploy = release::local::deploy::Deploy {
+        home,
+        spec,
+        image: &image,
+        options: &args.registry.options(home),
+        no_traffic: true,
+        on_event: &|event: ReleaseEvent| {
+            // What it plans is a deploy's plan; the canary tells its own.
+            if !matches!(event, ReleaseEvent::Planned { .. }) {
+                session.ui.show(&event);
+            }
+        },
+        interrupt: &session.interrupt,
+    };
+    release::local::deploy::deploy(&deploy).await?;
+    Ok(version)
+}
+
+/// Old versions kept for `rollback`.
+pub(super) fn history(spec: Option<&Spec>) -> usize {
+    spec.map_or(release::local::verdict::HISTORY_DEFAULT, |spec| {
+        spec.rollout.history as usize
+    })
+}
+
+/// Where a canary of the local target happens.
+pub(super) struct Ground<'a> {
+    pub(super) home: &'a Home,
+    pub(super) client: &'a Client,
+    pub(super) router: &'a Router,
+    pub(super) history: usize,
+    pub(super) session: &'a Session,
+}
+
+impl Ground<'_> {
+    /// Drives the journal's plan and answers.
+    pub(super) async fn drive(
+        &self,
+        journal: &Journal,
+        split: Split,
+        prompts: crate::load::Prompts,
+        report: Option<&std::path::Path>,
+    ) -> Result<Outcome, Failure> {
+        let ui = &self.session.ui;
+        let setting = canary::local::Setting {
+            home: self.home,
+            client: self.client,
+            router: self.router,
+            history: self.history,
+            interrupt: &self.session.interrupt,
+            on_terminal: ui.can_ask(),
+            on_event: &|event| ui.show(&event),
+            on_release_event: &|event| ui.show(&event),
+        };
+        let (stopped, state) = canary::local::drive(&setting, journal, split, prompts).await?;
+        match stopped {
+            Stopped::Frozen { weight } => Err(frozen(self.client, weight)),
+            Stopped::Ended(ending) => {
+                if let Some(path) = report {
+                    values::write_report(path, &ending, &state)?;
+                    ui.note(&format!("report: {}", path.display()));
+                }
+                ui.answer(&*ending);
+                Ok(outcome(ending.verdict, ending.interrupted))
+            }
+        }
+    }
+}
+
+fn frozen(client: &Client, weight: Weight) -> Failure {
+    let release = client.release();
+    Failure {
+        kind: Kind::Interrupted,
+        message: format!("the canary of {release} is frozen at {weight}"),
+        causes: Vec::new(),
+        hints: canary::four_commands(release),
+    }
+}
+
+pub(super) fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {
+    match verdict {
+        _ if interrupted => Outcome::Interrupted,
+        Verdict::Held | Verdict::Promoted | Verdict::Aborted => Outcome::Done,
+        Verdict::RolledBack => Outcome::AnswerIsNo,
+        Verdict::Undecided => Outcome::Undecided,
+    }
+}

@@ -1,0 +1,414 @@
+//! How a canary looks: the live comparison, one line a change elsewhere, the answer.
+
+use serde_json::{Value, json};
+
+use super::{Answer, Paint, Screen, Show, bar, percent, seconds, sparkline};
+use crate::{
+    canary::{
+        Begun, Ending, Event, Verdict,
+        judge::Ruling,
+        open::{OpenCanary, Whereabouts},
+        share::Share,
+        view::{MetricView, View},
+    },
+    weight::Weight,
+};
+
+/// Columns from which there is room for sparklines.
+const SPARK_COLUMNS: usize = 96;
+
+impl Show for Event {
+    fn json(&self) -> Option<Value> {
+        Some(match self {
+            Self::Begun(begun) => named("begun", json!(begun)),
+            Self::Learned { block } => json!({"event": "learned", "block": block}),
+            Self::WeightSet {
+                step,
+                steps,
+                weight,
+                from,
+            } => json!({
+                "event": "weight-set", "step": step + 1, "steps": steps, "weight": weight, "from": from,
+            }),
+            Self::SplitProven { asked, share } => split("split-proven", *asked, share),
+            Self::SplitWrong { asked, share } => split("split-wrong", *asked, share),
+            Self::Lost { requests } => json!({"event": "lost", "requests": requests}),
+            Self::Judged(judged) => named("judged", json!(judged)),
+            Self::View(_) => return None,
+            Self::Ruled {
+                weight,
+                ruling,
+                reason,
+            } => json!({
+                "event": "ruled", "weight": weight, "ruling": ruling, "reason": reason,
+            }),
+            Self::Frozen {
+                release,
+                weight,
+                next,
+                ..
+            } => json!({"event": "frozen", "release": release, "weight": weight, "next": next}),
+            Self::Note { text } => json!({"event": "noticed", "message": text}),
+            Self::Warning { text } => json!({"event": "warning", "message": text}),
+        })
+    }
+
+    fn human(&self, screen: &Screen) {
+        let paint = screen.paint();
+        match self {
+            Self::Begun(begun) => {
+                for line in begun_lines(begun, paint) {
+                    screen.line(&line);
+                }
+            }
+            Self::Learned { .. } | Self::Judged(_) => {}
+            Self::WeightSet {
+                step,
+                steps,
+                weight,
+                from,
+            } => screen.line(&format!(
+                "{} {from} → {weight}{}",
+                paint.bold("weight"),
+                if *steps > 1 {
+                    format!("   step {} of {steps}", step + 1)
+                } else {
+                    String::new()
+                }
+            )),
+            Self::SplitProven { asked, share } => screen.line(&format!(
+                "split as asked: {asked} asked, {}",
+                measured(share)
+            )),
+            Self::SplitWrong { asked, share } => screen.warn(&format!(
+                "the split is not what was asked: {asked} asked, {}",
+                measured(share)
+            )),
+            Self::Lost { requests } => screen.warn(&format!(
+                "{requests} requests were overwritten before they were read; they are not judged"
+            )),
+            Self::View(view) => screen.live(&lines(view, screen.width(), paint)),
+            Self::Ruled {
+                weight,
+                reason,
+                ruling,
+            } => {
+                let mark = match ruling {
+                    Ruling::Worse { .. } => paint.red("✗"),
+                    Ruling::NotWorse | Ruling::Open => paint.green("✓"),
+                };
+                screen.line(&format!("{mark} at {weight}: {reason}"));
+            }
+            Self::Frozen {
+                release,
+                weight,
+                again_s,
+                next,
+            } => {
+                screen.clear();
+                screen.line(&format!("{release} is frozen at {weight}. What next:"));
+                for command in next {
+                    screen.line(&format!("  {command}"));
+                }
+                if *again_s > 0 {
+                    screen.line(&format!("Ctrl-C within {again_s} s rolls back."));
+                }
+            }
+            Self::Note { text } => screen.line(text),
+            Self::Warning { text } => screen.warn(text),
+        }
+    }
+}
+
+fn named(event: &str, value: Value) -> Value {
+    let mut named = json!({"event": event});
+    if let (Value::Object(named), Value::Object(fields)) = (&mut named, value) {
+        named.extend(fields);
+    }
+    named
+}
+
+fn split(event: &str, asked: Weight, share: &Share) -> Value {
+    json!({
+        "event": event, "asked": asked.fraction(), "measured": share.measured(),
+        "ci95": share.interval(), "requests": share.total(), "diverted": share.diverted,
+    })
+}
+
+fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
+    let simulated = if begun.simulated {
+        "   simulated, no model is run"
+    } else {
+        ""
+    };
+    let steps: Vec<_> = begun.steps.iter().map(ToString::to_string).collect();
+    let then = if begun.promote { " → 100%" } else { "" };
+    let mut lines = vec![
+        format!(
+            "{}    live {}  →  candidate {}   {}{then}{simulated}",
+            paint.bold(&begun.release),
+            begun.live,
+            begun.candidate,
+            steps.join(" → "),
+        ),
+        format!(
+            "  pool noise {} over {:.0} s ({})",
+            percent(begun.noise.sd),
+            begun.noise.time_scale_s,
+            if begun.noise_blocks == 0 {
+                "assumed".to_owned()
+            } else {
+                format!("learned from {} s of live", begun.noise_blocks * 5)
+            }
+        ),
+    ];
+    lines.extend(begun.reach.map(|reach| {
+        let margin = reach.margin_after_s.map_or_else(
+            || "not within the time".to_owned(),
+            |after_s| format!("after about {after_s:.0} s"),
+        );
+        format!(
+            "  can see a change of {} by {:.0} s; the margin of {:.0}% {margin}",
+            percent(reach.smallest_change),
+            reach.by_s,
+            begun.rules.margin * 100.0,
+        )
+    }));
+    lines
+}
+
+fn measured(share: &Share) -> String {
+    match (share.measured(), share.interval()) {
+        (Some(measured), Some([low, high])) => format!(
+            "{} measured ±{:.1} in {} requests{}",
+            percent(measured),
+            (high - low) * 50.0,
+            share.total(),
+            if share.diverted > 0 {
+                format!(", {} diverted", share.diverted)
+            } else {
+                String::new()
+            }
+        ),
+        _ => "none measured yet".to_owned(),
+    }
+}
+
+/// The live comparison; at 80 columns without its sparklines.
+fn lines(view: &View, width: usize, paint: Paint) -> Vec<String> {
+    let sparks = width >= SPARK_COLUMNS;
+    let clock = seconds(std::time::Duration::from_secs_f64(view.elapsed_s));
+    let share = if view.asked == Weight::ZERO {
+        "by probes only".to_owned()
+    } else {
+        let measured = view.share.measured().map_or("–".to_owned(), percent);
+        let half = view.share.interval().map(|[low, high]| (high - low) * 50.0);
+        let half = half.map_or_else(String::new, |half| format!(" ±{half:.1}"));
+        format!("asked {}   measured {measured}{half}", view.asked)
+    };
+    let (live, candidate) = (&view.live, &view.candidate);
+    let mut lines = vec![
+        format!(
+            "{} → {}   {share}   {clock}",
+            live.version, candidate.version
+        ),
+        format!(
+            "{:<10} {:>9} {:>11}{}   change{}",
+            "",
+            "live",
+            "candidate",
+            if sparks {
+                " ".repeat(15)
+            } else {
+                String::new()
+            },
+            if view.of_probes { "   (of probes)" } else { "" }
+        ),
+    ];
+    lines.extend(metric("TTFT", &view.ttft, sparks));
+    lines.extend(metric("TPOT", &view.tpot, sparks));
+    lines.push(format!(
+        "  errors    {}/{}   {}/{}",
+        live.errors, live.requests, candidate.errors, candidate.requests
+    ));
+    lines.push(figures(view));
+    lines.push(evidence(view, paint));
+    lines.push(paint.dim("  Ctrl-C freezes, twice rolls back"));
+    let fits = |line: String| {
+        // Escapes have no width; only lines without them are cut.
+        if line.contains('\u{1b}') {
+            line
+        } else {
+            line.chars().take(width.saturating_sub(1)).collect()
+        }
+    };
+    lines.into_iter().map(fits).collect()
+}
+
+fn metric(name: &str, metric: &MetricView, sparks: bool) -> [String; 2] {
+    let row = |quantile: &str, values: [Option<f64>; 2], spark: &[Option<f64>], change: String| {
+        let spark = if sparks {
+            format!("   {:<12}", sparkline(spark))
+        } else {
+            String::new()
+        };
+        let [live, candidate] = values.map(milliseconds);
+        format!("  {name} {quantile} {live:>9} {candidate:>11}{spark}   {change}")
+    };
+    let interval = metric
+        .change
+        .map_or_else(String::new, |[estimate, low, high]| {
+            format!("{} ({} … {})", signed(estimate), signed(low), signed(high))
+        });
+    let p95 = match metric.p95 {
+        [Some(live), Some(candidate)] if live > 0.0 => signed(candidate / live - 1.0),
+        _ => String::new(),
+    };
+    [
+        row("p50", metric.p50, &metric.spark_p50, interval),
+        row("p95", metric.p95, &metric.spark_p95, p95),
+    ]
+}
+
+fn figures(view: &View) -> String {
+    let (live, candidate) = (&view.live, &view.candidate);
+    let mut parts = vec![
+        format!(
+            "req/s {:.1} | {:.1}",
+            live.requests_per_s, candidate.requests_per_s
+        ),
+        format!(
+            "tok/s {:.0} | {:.0}",
+            live.tokens_per_s, candidate.tokens_per_s
+        ),
+    ];
+    let pair = |name: &str, values: [Option<f64>; 2], show: fn(f64) -> String| {
+        let shown = values.map(|value| value.map_or("–".to_owned(), show));
+        values
+            .iter()
+            .any(Option::is_some)
+            .then(|| format!("{name} {} | {}", shown[0], shown[1]))
+    };
+    let whole = |value: f64| format!("{value:.0}");
+    let (one, other) = (&live.figures, &candidate.figures);
+    parts.extend(pair("running", [one.running, other.running], whole));
+    parts.extend(pair("waiting", [one.waiting, other.waiting], whole));
+    parts.extend(pair("KV", [one.kv_cache, other.kv_cache], |share| {
+        format!("{:.0}%", share * 100.0)
+    }));
+    format!("  {}", parts.join("   "))
+}
+
+fn evidence(view: &View, paint: Paint) -> String {
+    let verdict = &view.verdict;
+    let eta = verdict.eta_s.map_or_else(String::new, |eta_s| {
+        format!(
+            "  in about {}",
+            seconds(std::time::Duration::from_secs_f64(eta_s.max(5.0)))
+        )
+    });
+    format!(
+        "  worse {}   not worse by {:.0}% {}{eta}",
+        paint.red(bar(verdict.worse, 12)),
+        view.margin * 100.0,
+        paint.green(bar(verdict.not_worse, 12)),
+    )
+}
+
+fn milliseconds(value: Option<f64>) -> String {
+    match value {
+        None => "–".to_owned(),
+        Some(ms) if ms < 9.95 => format!("{ms:.2} ms"),
+        Some(ms) if ms < 99.5 => format!("{ms:.1} ms"),
+        Some(ms) => format!("{ms:.0} ms"),
+    }
+}
+
+fn signed(fraction: f64) -> String {
+    format!("{:+.1}%", fraction * 100.0)
+}
+
+impl Answer for Ending {
+    fn json(&self) -> Value {
+        let mut result = json!({"event": "result", "verb": "canary"});
+        if let (Value::Object(result), Ok(Value::Object(fields))) =
+            (&mut result, serde_json::to_value(self))
+        {
+            result.extend(fields);
+        }
+        result
+    }
+
+    /// One line: verdict, release, version, weight, reason; then what to do next.
+    fn human(&self, paint: &Paint) -> String {
+        let verdict = match self.verdict {
+            Verdict::Promoted | Verdict::Held => paint.green(self.verdict.name()),
+            Verdict::RolledBack => paint.red(self.verdict.name()),
+            Verdict::Undecided | Verdict::Aborted => paint.yellow(self.verdict.name()),
+        };
+        let (live, candidate) = (&self.versions.live, &self.versions.candidate);
+        let all = live.requests + candidate.requests;
+        let counts = if all == 0 {
+            String::new()
+        } else {
+            format!(
+                ", {} of {all} requests, {} errors",
+                candidate.requests,
+                live.errors + candidate.errors
+            )
+        };
+        let simulated = if self.simulated {
+            " (simulated, no model is run)"
+        } else {
+            ""
+        };
+        format!(
+            "{verdict}: {} {} at {}%, {}{counts}{simulated}",
+            self.release, candidate.version, self.weight, self.reason
+        )
+    }
+}
+
+impl Answer for OpenCanary {
+    fn json(&self) -> Value {
+        let mut result = json!({"event": "result", "verb": "canary status"});
+        if let (Value::Object(result), Ok(Value::Object(fields))) =
+            (&mut result, serde_json::to_value(self))
+        {
+            result.extend(fields);
+        }
+        result
+    }
+
+    fn human(&self, paint: &Paint) -> String {
+        let who = match (&self.whereabouts, &self.holder) {
+            (Whereabouts::Running, Some(holder)) => {
+                format!("driven by {holder} since {}", self.since)
+            }
+            (Whereabouts::Running, None) => format!("running since {}", self.since),
+            (Whereabouts::Held, _) => format!("held since {}", self.since),
+            (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
+            (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
+        };
+        let mut text = format!(
+            "{}: live {}, candidate {} at {}%, step {} of {}, run {}: {who}",
+            paint.bold(&self.release),
+            self.live,
+            self.candidate,
+            self.weight,
+            self.step,
+            self.steps,
+            self.run
+        );
+        if self.holder.is_none() {
+            let verbs = match self.whereabouts {
+                Whereabouts::Held => "promote | abort",
+                Whereabouts::Running | Whereabouts::Frozen | Whereabouts::Abandoned => {
+                    "resume | promote | abort"
+                }
+            };
+            text = format!("{text}\nnext: infer canary {verbs}");
+        }
+        text
+    }
+}
