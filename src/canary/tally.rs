@@ -101,6 +101,8 @@ pub struct Moment {
 pub struct Point {
     pub at_s: f64,
     pub weight: Weight,
+    /// Of the step so far.
+    pub share: Share,
     pub live: Moment,
     pub candidate: Moment,
     pub ln_e: [Evidence; 3],
@@ -257,6 +259,7 @@ impl Tally {
         let point = Point {
             at_s: seconds(at_ms),
             weight,
+            share: self.share,
             live,
             candidate,
             ln_e,
