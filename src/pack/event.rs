@@ -38,6 +38,8 @@ pub enum Event {
     Stored {
         place: String,
         tag: String,
+        /// Nothing was sent: this is what would be.
+        dry_run: bool,
         modelpack: bool,
         reused: Count,
         sent: Count,

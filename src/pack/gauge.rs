@@ -7,7 +7,10 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::event::{Act, Progress};
+use super::{
+    event::{Act, Progress},
+    stream::Watch,
+};
 
 /// One layer's counters.
 #[derive(Debug)]
@@ -129,6 +132,32 @@ impl Gauges {
         under_way
             .min_by_key(|(_, done, bytes)| bytes - done)
             .map(|(layer, done, bytes)| (layer.label.clone(), done, bytes))
+    }
+}
+
+/// A stream that moves the layer of this number.
+pub(super) struct Moved<'a>(pub(super) &'a Gauges, pub(super) usize);
+
+impl Watch for Moved<'_> {
+    fn passed(&self, bytes: u64) {
+        self.0.layer(self.1).add_moved(bytes);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.is_stopped()
+    }
+}
+
+/// A stream that only hashes it.
+pub(super) struct Hashed<'a>(pub(super) &'a Gauges, pub(super) usize);
+
+impl Watch for Hashed<'_> {
+    fn passed(&self, bytes: u64) {
+        self.0.layer(self.1).add_hashed(bytes);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.0.is_stopped()
     }
 }
 

@@ -8,6 +8,7 @@ mod archive;
 mod cache;
 mod canonical;
 mod contents;
+mod documents;
 mod error;
 mod event;
 mod files;

@@ -10,22 +10,20 @@ use futures_util::{StreamExt, stream};
 use super::{
     Error,
     cache::{Cache, Known},
+    documents::store_documents,
     event::{Act, Count, Event, LayerOutcome},
-    gauge::{Gauge, Gauges},
-    image::{About, Document, Image, Stored},
+    gauge::{Gauge, Gauges, Hashed, Moved},
+    image::{About, Image, Stored},
     layer::LayerSource,
     modelpack::ModelPack,
     plan::Plan,
     result::{Artifacts, Bytes, Packed},
-    stream::{HashOnly, Watch, stream as send_through},
+    stream::{HashOnly, stream as send_through},
 };
 use crate::{
     interrupt::Interrupt,
     model::Model,
-    registry::{
-        BlobOutcome, Descriptor, Layout, Location, Store, Transfer, media_type,
-        source::Bytes as InMemory,
-    },
+    registry::{BlobOutcome, Descriptor, Layout, Location, Store, Transfer, media_type},
 };
 
 /// Layers moved at once: four hide one slow stream; each takes 4 MB and three threads.
@@ -103,6 +101,7 @@ pub async fn pack(
     on_event(Event::Stored {
         place: place.to_string(),
         tag,
+        dry_run: matches!(job.target, Target::DryRun(_)),
         modelpack: job.modelpack,
         reused,
         sent,
@@ -335,30 +334,6 @@ fn free_bytes(layout: &Layout) -> Option<u64> {
     (found.f_blocks > 0).then(|| found.f_bavail.saturating_mul(found.f_frsize))
 }
 
-struct Moved<'a>(&'a Gauges, usize);
-
-impl Watch for Moved<'_> {
-    fn passed(&self, bytes: u64) {
-        self.0.layer(self.1).add_moved(bytes);
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.0.is_stopped()
-    }
-}
-
-struct Hashed<'a>(&'a Gauges, usize);
-
-impl Watch for Hashed<'_> {
-    fn passed(&self, bytes: u64) {
-        self.0.layer(self.1).add_hashed(bytes);
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.0.is_stopped()
-    }
-}
-
 fn report(transfer: Transfer, gauge: &Gauge, on_event: &(dyn Fn(Event) + Send + Sync)) {
     let label = gauge.label().to_owned();
     match transfer {
@@ -403,57 +378,6 @@ fn count(puts: &[Put]) -> Bytes {
         }
     }
     bytes
-}
-
-/// Blobs, then manifests, then the index with its tag: at every moment what can be
-/// found by a tag is whole.
-async fn store_documents(
-    store: &Store,
-    image: &Image,
-    modelpack: Option<&ModelPack>,
-    tag: &str,
-    bytes: &mut Bytes,
-) -> Result<(), Error> {
-    let configs = image
-        .configs
-        .iter()
-        .chain(modelpack.map(|pack| &pack.config));
-    for config in configs {
-        put_config(store, config, bytes).await?;
-    }
-    for manifest in &image.manifests {
-        put_manifest(store, manifest, None).await?;
-    }
-    if let Some(pack) = modelpack {
-        put_manifest(store, &pack.manifest, Some(&modelpack_tag(tag))).await?;
-    }
-    put_manifest(store, &image.index, Some(tag)).await
-}
-
-/// Beside the image's tag, so that registries that remove untagged manifests keep it.
-fn modelpack_tag(tag: &str) -> String {
-    const SUFFIX: &str = "-modelpack";
-    const TAG_BYTES_MAX: usize = 128;
-    let kept = &tag[..tag.len().min(TAG_BYTES_MAX - SUFFIX.len())];
-    format!("{kept}{SUFFIX}")
-}
-
-async fn put_config(store: &Store, config: &Document, bytes: &mut Bytes) -> Result<(), Error> {
-    let source = InMemory::new(&config.bytes);
-    let size = config.descriptor.size;
-    bytes.total += size;
-    match store.put_blob(&config.descriptor, &source, &|_| ()).await? {
-        BlobOutcome::Uploaded { .. } => bytes.uploaded += size,
-        BlobOutcome::Mounted => bytes.mounted += size,
-        BlobOutcome::Skipped => bytes.skipped += size,
-    }
-    Ok(())
-}
-
-async fn put_manifest(store: &Store, document: &Document, tag: Option<&str>) -> Result<(), Error> {
-    let media_type = &document.descriptor.media_type;
-    store.put_manifest(media_type, &document.bytes, tag).await?;
-    Ok(())
 }
 
 /// Runs file work off the async threads.

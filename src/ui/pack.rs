@@ -95,6 +95,7 @@ impl Show for Event {
             Self::Stored {
                 place,
                 tag,
+                dry_run,
                 modelpack,
                 reused,
                 sent,
@@ -112,7 +113,7 @@ impl Show for Event {
                 let (new, time) = (new_text(*sent), seconds(*elapsed));
                 screen.line(&done(
                     paint,
-                    "packed",
+                    if *dry_run { "would pack" } else { "packed" },
                     &format!("{what}, {new} · {place}:{tag} · {time}"),
                 ));
             }
