@@ -75,6 +75,7 @@ pub enum Command {
     Logs(commands::logs::LogsArgs),
     History(commands::history::HistoryArgs),
     Delete(commands::delete::DeleteArgs),
+    Doctor(commands::doctor::DoctorArgs),
     Serve(commands::serve::ServeArgs),
     Load(Box<commands::load::LoadArgs>),
     Completions(commands::completions::CompletionsArgs),
@@ -101,6 +102,7 @@ impl Command {
             Self::Logs(_) => "logs",
             Self::History(_) => "history",
             Self::Delete(_) => "delete",
+            Self::Doctor(_) => "doctor",
             Self::Serve(_) => "serve",
             Self::Load(_) => "load",
             Self::Completions(_) => "completions",
@@ -132,6 +134,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
         Command::Logs(args) => commands::logs::run(args, session).await,
         Command::History(args) => commands::history::run(args, session).await,
         Command::Delete(args) => commands::delete::run(args, session).await,
+        Command::Doctor(args) => commands::doctor::run(args, session).await,
         Command::Serve(args) => commands::serve::run(args, session).await,
         Command::Load(args) => commands::load::run(*args, session).await,
         Command::Completions(args) => {

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod apply;
+pub mod checks;
 pub mod client;
 mod config;
 pub mod conflict;

@@ -6,6 +6,7 @@ pub mod canary_values;
 pub mod completions;
 pub mod delete;
 pub mod deploy;
+pub mod doctor;
 pub mod history;
 pub mod image;
 pub mod image_args;

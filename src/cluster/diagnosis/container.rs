@@ -64,7 +64,7 @@ pub(super) fn pull(message: &str, image: &str) -> Finding {
             Code::ImageUnauthorized,
             format!("the node may not pull {image}"),
         )
-        .fix("give the account an imagePullSecret: secrets.pull in infer.yaml")
+        .fix("give the release's ServiceAccount an imagePullSecret with `patches` in infer.yaml")
         .fix("some registries answer so for a name that does not exist: check it too")
     } else if has(&["not found", "manifest unknown", "name unknown", "404"]) {
         Finding::new(
@@ -86,7 +86,7 @@ pub(super) fn pull(message: &str, image: &str) -> Finding {
 pub(super) fn volume_unsupported() -> Finding {
     Finding::new(Code::ImageVolumeUnsupported, "the node cannot mount an image as a volume")
         .fix("use nodes with containerd 2.1 or CRI-O 1.31 and Kubernetes 1.33: `infer doctor` lists them")
-        .fix("or model.mount: init-copy in infer.yaml")
+        .fix("or bring the weights another way with `templates` in infer.yaml")
 }
 
 fn refused(message: &str) -> Finding {

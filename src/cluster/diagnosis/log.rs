@@ -51,9 +51,7 @@ const SIGNS: [Sign; 31] = [
         ],
         code: Code::CudaOutOfMemory,
         cause: "another process holds a part of the GPU's memory",
-        fix: &[
-            "lower engine.args.gpu_memory_utilization, or give the pod a card of its own (hardware.share: none)",
-        ],
+        fix: &["lower engine.args.gpu_memory_utilization, or free the card of the other process"],
     },
     Sign {
         parts: &["cuda out of memory"],
@@ -219,7 +217,7 @@ const SIGNS: [Sign; 31] = [
         parts: &["address already in use"],
         code: Code::PortTaken,
         cause: "the engine's port is taken inside its pod",
-        fix: &["give the sidecar another port, or the engine one: engine.port"],
+        fix: &["give the sidecar another port with `patches`"],
     },
     Sign {
         parts: &["vllm_port", "appears to be a uri"],

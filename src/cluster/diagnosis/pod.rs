@@ -49,7 +49,9 @@ fn evicted(pod: &Pod) -> Option<Finding> {
                 "the node evicted the pod to keep itself alive",
             )
             .evidence(message)
-            .fix("ask for what the engine uses: hardware.memory and hardware.disk in infer.yaml"),
+            .fix(
+                "ask for what the engine uses: hardware.memory in infer.yaml, disk with `patches`",
+            ),
         ),
         Some("NodeLost" | "NodeShutdown" | "Terminated") => {
             Some(Finding::new(Code::NodeLost, "the pod's node went away").evidence(message))

@@ -61,7 +61,7 @@ fn reason(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Finding {
             Code::TaintNotTolerated,
             format!("nodes that fit have the taint {taint}, which the pod does not tolerate"),
         )
-        .fix(format!("hardware.tolerate: [{key}] in infer.yaml"));
+        .fix(format!("hardware.tolerate: [{{key: {key}}}] in infer.yaml"));
     }
     if short("memory") {
         return Finding::new(Code::MemoryInsufficient, "no node has enough free memory")
@@ -222,7 +222,7 @@ mod tests {
         );
         assert_eq!(
             found.fix,
-            ["hardware.tolerate: [nvidia.com/gpu] in infer.yaml"]
+            ["hardware.tolerate: [{key: nvidia.com/gpu}] in infer.yaml"]
         );
     }
 
