@@ -63,7 +63,16 @@ pub struct Answer {
 
 impl Cluster {
     pub async fn connect(target: &Target) -> Result<Self, Error> {
-        let (mut config, context) = configure(target).await?;
+        let (config, context) = configure(target).await?;
+        Self::with(config, context, target.namespace.as_deref())
+    }
+
+    /// A cluster whose settings are at hand; its retries and time limits become ours.
+    pub fn with(
+        mut config: kube::Config,
+        context: String,
+        namespace: Option<&str>,
+    ) -> Result<Self, Error> {
         secure(&config)?;
         config.connect_timeout = Some(CONNECT_TIME_MAX);
         config.read_timeout = Some(SILENCE_MAX);
@@ -71,10 +80,7 @@ impl Cluster {
         config.default_retry = false;
         let server = config.cluster_url.to_string();
         let server = server.trim_end_matches('/').to_owned();
-        let namespace = target
-            .namespace
-            .clone()
-            .unwrap_or_else(|| config.default_namespace.clone());
+        let namespace = namespace.unwrap_or(&config.default_namespace).to_owned();
         let client = kube::Client::try_from(config).map_err(|source| Error::Unreachable {
             act: "set up the connection".to_owned(),
             server: server.clone(),

@@ -8,6 +8,8 @@ mod examples;
 mod generated;
 mod init;
 mod inspect;
+mod cluster;
+mod doctor;
 mod layers;
 mod man;
 mod pack;
