@@ -1,4 +1,5 @@
 //! What goes over the wire to an API server, and what a bad answer makes of it.
+#![expect(clippy::unwrap_used, reason = "where the fake breaks, its test ends")]
 
 use http::Method;
 use infer::cluster::{

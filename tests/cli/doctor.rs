@@ -30,10 +30,10 @@ fn the_local_target_is_checked_without_any_cluster() {
 
 #[test]
 fn a_missing_engine_is_exit_3_with_how_to_get_it() {
-    let place = Workplace::new();
+    let place = Workplace::new().env("PATH", "/usr/bin:/bin");
     place.write(
         "infer.yaml",
-        "version: 1\nname: chat\nengine: {kind: vllm}\n",
+        "version: 1\nname: chat\nengine: {kind: vllm}\nmodel: {source: weights}\n",
     );
     let ran = place.run(["doctor", "--output", "json"]).expect_code(3);
     let result = ran.result();

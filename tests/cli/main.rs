@@ -3,18 +3,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
 mod completions;
+mod doctor;
 mod examples;
 mod generated;
 mod init;
 mod inspect;
-mod cluster;
-mod doctor;
+mod kubernetes_release;
 mod layers;
 mod man;
 mod pack;
 mod registry;
 mod render;
+mod route;
 mod schema;
 mod sim;
 mod start;

@@ -1,6 +1,7 @@
 //! A fake API server: it keeps objects in memory and notes every request. It knows
 //! nothing of schemas, controllers or admission; a script plays the faults that a
 //! real one will not produce on demand.
+#![expect(clippy::unwrap_used, reason = "where the fake breaks, its test ends")]
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
@@ -154,7 +155,7 @@ impl FakeApiserver {
 
     pub fn config(&self) -> kube::Config {
         let mut config = kube::Config::new(format!("http://{}", self.address).parse().unwrap());
-        config.default_namespace = "team-a".to_owned();
+        "team-a".clone_into(&mut config.default_namespace);
         config
     }
 
@@ -207,7 +208,7 @@ async fn answer(
     let bytes = body
         .collect()
         .await
-        .map(|body| body.to_bytes())
+        .map(Collected::to_bytes)
         .unwrap_or_default();
     let content_type = parts
         .headers
@@ -290,8 +291,8 @@ fn patch(call: &Call, store: &mut Store) -> Reply {
             let Some(object) = object.as_mut() else {
                 return Reply::failure(404, "NotFound", "not found");
             };
-            let patch: json_patch::Patch = serde_json::from_value(call.body.clone()).unwrap();
-            if json_patch::patch(object, &patch).is_err() {
+            let operations: json_patch::Patch = serde_json::from_value(call.body.clone()).unwrap();
+            if json_patch::patch(object, &operations).is_err() {
                 // Byte for byte what kube-apiserver says, whichever operation failed.
                 let message = "the server rejected our request due to an error in our request";
                 return Reply::failure(422, "Invalid", message);
