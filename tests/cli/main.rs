@@ -14,6 +14,7 @@ mod kubernetes_release;
 mod layers;
 mod man;
 mod pack;
+mod load;
 mod registry;
 mod render;
 mod route;

@@ -6,6 +6,7 @@
 )]
 
 pub mod fake_apiserver;
+pub mod canned;
 pub mod faulty_registry;
 pub mod gguf;
 pub mod infer;
