@@ -15,6 +15,7 @@ mod layers;
 mod man;
 mod pack;
 mod load;
+mod pack;
 mod registry;
 mod render;
 mod route;
