@@ -48,10 +48,7 @@ fn requests(ran: &Ran) -> Vec<Value> {
 }
 
 fn chat(events: &[&str]) -> (&'static str, String) {
-    let body: String = events
-        .iter()
-        .map(|event| format!("data: {event}\n\n"))
-        .collect();
+    let body = format!("data: {}\n\n", events.join("\n\ndata: "));
     (
         "/v1/chat/completions",
         response("200 OK", "text/event-stream", &body),
