@@ -39,8 +39,7 @@ fn main() {
         return;
     }
     let seconds = std::env::args()
-        .filter_map(|arg| arg.parse().ok())
-        .next()
+        .find_map(|arg| arg.parse().ok())
         .unwrap_or(10u64);
     let mut out = std::io::stdout();
     let head = format!(
