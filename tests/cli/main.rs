@@ -15,7 +15,6 @@ mod layers;
 mod load;
 mod man;
 mod pack;
-mod pack;
 mod registry;
 mod render;
 mod route;
