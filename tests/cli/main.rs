@@ -19,6 +19,7 @@ mod registry;
 mod render;
 mod route;
 mod schema;
+mod serve;
 mod sim;
 mod start;
 mod template;

@@ -5,8 +5,8 @@
     reason = "each test binary uses a part of it"
 )]
 
-pub mod fake_apiserver;
 pub mod canned;
+pub mod fake_apiserver;
 pub mod faulty_registry;
 pub mod gguf;
 pub mod infer;
