@@ -30,6 +30,7 @@ const STOP_POLL: Duration = Duration::from_millis(50);
 /// A way to one running `infer serve`; each request is a connection of its own.
 #[derive(Debug, Clone)]
 pub struct Client {
+    home: Home,
     release: ReleaseName,
     place: Place,
 }
@@ -64,9 +65,14 @@ impl Client {
 
     pub(super) fn at(home: &Home, release: &ReleaseName) -> Self {
         Self {
+            home: home.clone(),
             release: release.clone(),
             place: Place::new(home, release),
         }
+    }
+
+    pub(super) fn home(&self) -> &Home {
+        &self.home
     }
 
     pub fn release(&self) -> &ReleaseName {

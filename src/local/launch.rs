@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::{Client, Error, SessionKey, lock, log};
+use crate::home::Home;
 
 /// How to serve a release that is not being served.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,6 +71,11 @@ fn spawn(client: &Client, launch: &Launch) -> io::Result<Child> {
         // Flags that `infer` reads from the environment were meant for the verb that runs now.
         .env_remove("INFER_OUTPUT")
         .env_remove("INFER_QUIET");
+    // Found by the caller from a folder that may not be the child's.
+    let root = client.home().state.parent().unwrap_or(Path::new("/"));
+    if *client.home() == Home::below(root) {
+        command.env("INFER_HOME", root);
+    }
     if let Some(port) = launch.port {
         command.arg("--port").arg(port.to_string());
     }
@@ -92,7 +98,7 @@ async fn answering(client: &Client, serve: &mut Child) -> Result<(), Error> {
             let log = client.place().serve_log();
             return Err(Error::EndedEarly {
                 release: client.release().clone(),
-                said: log::last_line(&log).unwrap_or_else(|| "it said nothing".to_owned()),
+                said: log::last_error(&log).unwrap_or_else(|| "it said nothing".to_owned()),
                 log,
             });
         }

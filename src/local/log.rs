@@ -53,6 +53,16 @@ pub(super) fn trim(path: &Path) -> io::Result<()> {
 
 /// The last line with text in it, shortened; `None` for an empty or missing log.
 pub(super) fn last_line(path: &Path) -> Option<String> {
+    last(path, |line| !line.is_empty())
+}
+
+/// What the last `error:` line says; the last line of all where there is none.
+pub(super) fn last_error(path: &Path) -> Option<String> {
+    let error = last(path, |line| line.starts_with("error:"));
+    error.or_else(|| last_line(path))
+}
+
+fn last(path: &Path, is_it: impl Fn(&str) -> bool) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES_MAX)))
@@ -60,7 +70,7 @@ pub(super) fn last_line(path: &Path) -> Option<String> {
     let mut tail = Vec::new();
     file.take(TAIL_BYTES_MAX).read_to_end(&mut tail).ok()?;
     let text = String::from_utf8_lossy(&tail);
-    let line = text.lines().rev().map(str::trim).find(|l| !l.is_empty())?;
+    let line = text.lines().rev().map(str::trim).find(|line| is_it(line))?;
     // A terminal must not obey what an engine wrote.
     Some(
         line.chars()
@@ -90,6 +100,20 @@ mod tests {
         let kept = fs::read(older(&path)).unwrap();
         assert_eq!(kept.len() as u64, LOG_BYTES_MAX);
         assert!(kept.ends_with(b"end\n"));
+    }
+
+    #[test]
+    fn an_error_is_found_above_its_hints() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("serve.log");
+        fs::write(&path, "12:00:00 chat\n").unwrap();
+        assert_eq!(last_error(&path).unwrap(), "12:00:00 chat");
+        fs::write(
+            &path,
+            "error: port 8080 is in use\nhint: end that process\n",
+        )
+        .unwrap();
+        assert_eq!(last_error(&path).unwrap(), "error: port 8080 is in use");
     }
 
     #[test]

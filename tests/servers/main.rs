@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod gateway;
 mod llama;
 mod pack;
 mod readme;
 mod registry;
+mod serve;

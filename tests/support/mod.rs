@@ -13,5 +13,6 @@ pub mod infer;
 pub mod llama;
 pub mod process;
 pub mod registry;
+pub mod serve;
 pub mod setup;
 pub mod weights;
