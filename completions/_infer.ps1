@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check every digest of a packed model')
             [CompletionResult]::new('unpack', 'unpack', [CompletionResultType]::ParameterValue, 'Get the files of a packed model back')
             [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Bring the wanted version up and give it the traffic')
+            [CompletionResult]::new('canary', 'canary', [CompletionResultType]::ParameterValue, 'Shift traffic to the wanted version, compare what users feel, and go on or back')
             [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to a version that has served before')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
             [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
@@ -44,6 +45,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Print what the engines of a release write')
             [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check this machine and the cluster for what a release needs')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a release on this machine: its engines, and one weighted gateway in front')
             [CompletionResult]::new('load', 'load', [CompletionResultType]::ParameterValue, 'Load-test a server, with a live readout, a report and SLO gates')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -138,6 +140,119 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;canary' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share of the traffic for the candidate, in percent; 0 compares by probes only')
+            [CompletionResult]::new('--steps', '--steps', [CompletionResultType]::ParameterName, 'Shares to pass through, such as 5,25,100; ending in 100 promotes')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Longest time for each share, such as 90s or 10m')
+            [CompletionResult]::new('--margin', '--margin', [CompletionResultType]::ParameterName, 'Slower by this much is worse')
+            [CompletionResult]::new('--probe-rate', '--probe-rate', [CompletionResultType]::ParameterName, 'Pairs of probes a second: the same prompt to both versions; 0 turns them off')
+            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Prompts for the probes, as JSON lines; built-in ones if left out')
+            [CompletionResult]::new('--on-undecided', '--on-undecided', [CompletionResultType]::ParameterName, 'What to do when the time is over without a ruling')
+            [CompletionResult]::new('--on-interrupt', '--on-interrupt', [CompletionResultType]::ParameterName, 'What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal')
+            [CompletionResult]::new('--pool-noise', '--pool-noise', [CompletionResultType]::ParameterName, 'How much a version''s latency drifts by itself; learned if left out')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'A version that is up already, instead of the wanted one')
+            [CompletionResult]::new('--image', '--image', [CompletionResultType]::ParameterName, 'Image to serve instead of infer.yaml''s; with a digest, infer.lock is not asked')
+            [CompletionResult]::new('--lock', '--lock', [CompletionResultType]::ParameterName, 'The infer.lock to read; the one beside infer.yaml if left out')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Also write the comparison as one HTML file')
+            [CompletionResult]::new('--ca', '--ca', [CompletionResultType]::ParameterName, 'Trust the certificates (PEM) of this file, too')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('--promote', '--promote', [CompletionResultType]::ParameterName, 'Give the candidate everything once it is not worse')
+            [CompletionResult]::new('--hold', '--hold', [CompletionResultType]::ParameterName, 'A/B: compare and report, but act on nothing until the time is over')
+            [CompletionResult]::new('--plain-http', '--plain-http', [CompletionResultType]::ParameterName, 'Speak HTTP without TLS; a loopback address needs no such leave')
+            [CompletionResult]::new('--insecure', '--insecure', [CompletionResultType]::ParameterName, 'Do not check the registry''s certificate')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the open canary; exit code 4 where nobody is at it any more')
+            [CompletionResult]::new('resume', 'resume', [CompletionResultType]::ParameterValue, 'Take an open canary over where it stopped')
+            [CompletionResult]::new('promote', 'promote', [CompletionResultType]::ParameterValue, 'Give the candidate everything, without a judgement')
+            [CompletionResult]::new('abort', 'abort', [CompletionResultType]::ParameterValue, 'End the canary: the candidate gets nothing any more')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;canary;status' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;canary;resume' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Prompts for the probes, as JSON lines; built-in ones if left out')
+            [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Also write the comparison as one HTML file')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;canary;promote' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;canary;abort' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'infer;canary;help' {
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the open canary; exit code 4 where nobody is at it any more')
+            [CompletionResult]::new('resume', 'resume', [CompletionResultType]::ParameterValue, 'Take an open canary over where it stopped')
+            [CompletionResult]::new('promote', 'promote', [CompletionResultType]::ParameterValue, 'Give the candidate everything, without a judgement')
+            [CompletionResult]::new('abort', 'abort', [CompletionResultType]::ParameterValue, 'End the canary: the candidate gets nothing any more')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'infer;canary;help;status' {
+            break
+        }
+        'infer;canary;help;resume' {
+            break
+        }
+        'infer;canary;help;promote' {
+            break
+        }
+        'infer;canary;help;abort' {
+            break
+        }
+        'infer;canary;help;help' {
             break
         }
         'infer;rollback' {
@@ -343,6 +458,22 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'infer;doctor' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
+            [CompletionResult]::new('--context', '--context', [CompletionResultType]::ParameterName, 'Context of the kubeconfig; looks at its cluster whatever the target')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Namespace to look at rights in')
+            [CompletionResult]::new('--namespace', '--namespace', [CompletionResultType]::ParameterName, 'Namespace to look at rights in')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to write results')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour; NO_COLOR is honoured')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say only what went wrong')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'infer;serve' {
             [CompletionResult]::new('--port', '--port', [CompletionResultType]::ParameterName, 'Port of the gateway, from now on')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
@@ -470,6 +601,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('verify', 'verify', [CompletionResultType]::ParameterValue, 'Check every digest of a packed model')
             [CompletionResult]::new('unpack', 'unpack', [CompletionResultType]::ParameterValue, 'Get the files of a packed model back')
             [CompletionResult]::new('deploy', 'deploy', [CompletionResultType]::ParameterValue, 'Bring the wanted version up and give it the traffic')
+            [CompletionResult]::new('canary', 'canary', [CompletionResultType]::ParameterValue, 'Shift traffic to the wanted version, compare what users feel, and go on or back')
             [CompletionResult]::new('rollback', 'rollback', [CompletionResultType]::ParameterValue, 'Go back to a version that has served before')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Write infer.yaml, after a look at the weights')
             [CompletionResult]::new('render', 'render', [CompletionResultType]::ParameterValue, 'Print the Kubernetes manifests of a release, offline')
@@ -480,6 +612,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Print what the engines of a release write')
             [CompletionResult]::new('history', 'history', [CompletionResultType]::ParameterValue, 'Show what a release has served, oldest first')
             [CompletionResult]::new('delete', 'delete', [CompletionResultType]::ParameterValue, 'End a release and remove everything it made')
+            [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check this machine and the cluster for what a release needs')
             [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Serve a release on this machine: its engines, and one weighted gateway in front')
             [CompletionResult]::new('load', 'load', [CompletionResultType]::ParameterValue, 'Load-test a server, with a live readout, a report and SLO gates')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
@@ -500,6 +633,25 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;help;deploy' {
+            break
+        }
+        'infer;help;canary' {
+            [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show the open canary; exit code 4 where nobody is at it any more')
+            [CompletionResult]::new('resume', 'resume', [CompletionResultType]::ParameterValue, 'Take an open canary over where it stopped')
+            [CompletionResult]::new('promote', 'promote', [CompletionResultType]::ParameterValue, 'Give the candidate everything, without a judgement')
+            [CompletionResult]::new('abort', 'abort', [CompletionResultType]::ParameterValue, 'End the canary: the candidate gets nothing any more')
+            break
+        }
+        'infer;help;canary;status' {
+            break
+        }
+        'infer;help;canary;resume' {
+            break
+        }
+        'infer;help;canary;promote' {
+            break
+        }
+        'infer;help;canary;abort' {
             break
         }
         'infer;help;rollback' {
@@ -542,6 +694,9 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;help;delete' {
+            break
+        }
+        'infer;help;doctor' {
             break
         }
         'infer;help;serve' {

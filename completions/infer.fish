@@ -37,6 +37,7 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "inspect" -d 'Show what 
 complete -c infer -n "__fish_infer_needs_command" -f -a "verify" -d 'Check every digest of a packed model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "unpack" -d 'Get the files of a packed model back'
 complete -c infer -n "__fish_infer_needs_command" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
+complete -c infer -n "__fish_infer_needs_command" -f -a "canary" -d 'Shift traffic to the wanted version, compare what users feel, and go on or back'
 complete -c infer -n "__fish_infer_needs_command" -f -a "rollback" -d 'Go back to a version that has served before'
 complete -c infer -n "__fish_infer_needs_command" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
 complete -c infer -n "__fish_infer_needs_command" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
@@ -47,6 +48,7 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show what a
 complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what the engines of a release write'
 complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
 complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_needs_command" -f -a "doctor" -d 'Check this machine and the cluster for what a release needs'
 complete -c infer -n "__fish_infer_needs_command" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
 complete -c infer -n "__fish_infer_needs_command" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
 complete -c infer -n "__fish_infer_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
@@ -126,6 +128,88 @@ complete -c infer -n "__fish_infer_using_subcommand deploy" -l no-traffic -d 'St
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l plain-http -d 'Speak HTTP without TLS to the registry'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l weight -d 'Share of the traffic for the candidate, in percent; 0 compares by probes only' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l steps -d 'Shares to pass through, such as 5,25,100; ending in 100 promotes' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l for -d 'Longest time for each share, such as 90s or 10m' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l margin -d 'Slower by this much is worse' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l probe-rate -d 'Pairs of probes a second: the same prompt to both versions; 0 turns them off' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l prompts -d 'Prompts for the probes, as JSON lines; built-in ones if left out' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-undecided -d 'What to do when the time is over without a ruling' -r -f -a "restore\t'Back to the weight of before the run'
+hold\t'The weight stays'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-interrupt -d 'What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal' -r -f -a "roll-back\t'The candidate gets nothing any more'
+freeze\t'The weight stays, for `infer canary resume`'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l pool-noise -d 'How much a version\'s latency drifts by itself; learned if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l version -d 'A version that is up already, instead of the wanted one' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l image -d 'Image to serve instead of infer.yaml\'s; with a digest, infer.lock is not asked' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l report -d 'Also write the comparison as one HTML file' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l promote -d 'Give the candidate everything once it is not worse'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l hold -d 'A/B: compare and report, but act on nothing until the time is over'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l insecure -d 'Do not check the registry\'s certificate'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "resume" -d 'Take an open canary over where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "promote" -d 'Give the candidate everything, without a judgement'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "abort" -d 'End the canary: the candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l prompts -d 'Prompts for the probes, as JSON lines; built-in ones if left out' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l report -d 'Also write the comparison as one HTML file' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Take an open canary over where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "promote" -d 'Give the candidate everything, without a judgement'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "abort" -d 'End the canary: the candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
@@ -278,6 +362,18 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand delete" -s y -l yes -d 'Do not ask'
 complete -c infer -n "__fish_infer_using_subcommand delete" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand doctor" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l context -d 'Context of the kubeconfig; looks at its cluster whatever the target' -r
+complete -c infer -n "__fish_infer_using_subcommand doctor" -s n -l namespace -d 'Namespace to look at rights in' -r
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l output -d 'How to write results' -r -f -a "human\t''
+json\t'One JSON object a line'"
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c infer -n "__fish_infer_using_subcommand doctor" -s q -l quiet -d 'Say only what went wrong'
+complete -c infer -n "__fish_infer_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand serve" -l port -d 'Port of the gateway, from now on' -r
 complete -c infer -n "__fish_infer_using_subcommand serve" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand serve" -l env -d 'Which of its environments to lay over it' -r
@@ -373,26 +469,32 @@ complete -c infer -n "__fish_infer_using_subcommand sim" -l usage-always -d 'End
 complete -c infer -n "__fish_infer_using_subcommand sim" -l fail-start -d 'End with exit code 1 after --startup instead of getting ready'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "inspect" -d 'Show what is in a packed model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "verify" -d 'Check every digest of a packed model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "unpack" -d 'Get the files of a packed model back'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "rollback" -d 'Go back to a version that has served before'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy rollback init render template schema man status logs history delete serve load completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "pack" -d 'Pack model weights into an OCI image'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "verify" -d 'Check every digest of a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "canary" -d 'Shift traffic to the wanted version, compare what users feel, and go on or back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "rollback" -d 'Go back to a version that has served before'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "template" -d 'List, copy and compare the templates of manifests'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "history" -d 'Show what a release has served, oldest first'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "doctor" -d 'Check this machine and the cluster for what a release needs'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "resume" -d 'Take an open canary over where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "promote" -d 'Give the candidate everything, without a judgement'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "abort" -d 'End the canary: the candidate gets nothing any more'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'

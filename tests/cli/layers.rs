@@ -25,7 +25,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     (
         "release",
         &[
-            "spec", "render", "pack", "cluster", "local", "traffic", "load", "capacity",
+            "spec", "registry", "render", "pack", "cluster", "local", "traffic", "load", "capacity",
         ],
     ),
     (
