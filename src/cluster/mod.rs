@@ -12,6 +12,7 @@ pub mod conflict;
 pub mod diagnosis;
 pub mod diff;
 mod error;
+mod facts;
 pub mod follow;
 pub mod gpus;
 pub mod inventory;

@@ -158,4 +158,6 @@ impl Object {
 }
 
 #[cfg(test)]
+mod injection_tests;
+#[cfg(test)]
 mod tests;

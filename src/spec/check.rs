@@ -1,16 +1,18 @@
 //! From what is written to what is meant: defaults filled in, the impossible refused.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use super::{
     beside,
     checked::{
-        Engine, Gates, Gateway, Hardware, Model, Observe, Patch, Rollout, Scale, Secret, Spec,
-        Target, Toleration, Traffic, Via,
+        Engine, Gates, Gateway, Hardware, Model, Observe, Rollout, Scale, Spec, Target, Toleration,
+        Traffic, Via,
     },
     engine::{self, Kind, Version},
     error::Error,
     quantity::Quantity,
+    references::{patches, secrets},
+    refusal::{Checked, Refusal, refuse, variable, word},
     written::{self, Document},
 };
 
@@ -31,21 +33,6 @@ const HISTORY_DEFAULT: u32 = 10;
 
 /// With [`engine::PRE_STOP_S`] and [`engine::MARGIN_S`] this makes a grace period of 75 s.
 const DRAIN_DEFAULT_S: u64 = 45;
-
-/// Why something is refused, and what would do.
-struct Refusal {
-    reason: String,
-    hint: Option<String>,
-}
-
-type Checked<T> = Result<T, Refusal>;
-
-fn refuse<T>(reason: impl Into<String>, hint: impl Into<String>) -> Checked<T> {
-    Err(Refusal {
-        reason: reason.into(),
-        hint: Some(hint.into()),
-    })
-}
 
 pub(super) fn check(path: &Path, document: Document) -> Result<Spec, Error> {
     spec(path, document).map_err(|refusal| Error::Refused {
@@ -345,79 +332,4 @@ fn traffic(traffic: written::Traffic, target: &Target) -> Checked<Traffic> {
         session: traffic.session,
         port: traffic.port,
     })
-}
-
-fn secrets(
-    secrets: BTreeMap<String, written::Secret>,
-    engine: &Engine,
-    target: &Target,
-) -> Checked<BTreeMap<String, Secret>> {
-    let mut checked = BTreeMap::new();
-    for (name, secret) in secrets {
-        variable("secrets", &name)?;
-        if engine.env.contains_key(&name) {
-            return refuse(
-                format!("{name} is in `engine.env` and in `secrets`"),
-                "keep one",
-            );
-        }
-        let reference = match (secret.secret, secret.key) {
-            (Some(secret), Some(key)) => Some((secret, key)),
-            (None, None) if *target == Target::Local => None,
-            _ => {
-                return refuse(
-                    format!("`secrets.{name}` does not say where the value is"),
-                    format!("as in `{name}: {{secret: SECRET, key: KEY}}`"),
-                );
-            }
-        };
-        let env = secret.env.unwrap_or_else(|| name.clone());
-        variable("secrets", &env)?;
-        checked.insert(name, Secret { reference, env });
-    }
-    Ok(checked)
-}
-
-fn patches(patches: Vec<written::Patch>) -> Checked<Vec<Patch>> {
-    let mut checked = Vec::new();
-    for patch in patches {
-        let Some(kind) = patch.kind else {
-            return refuse("a patch has no `kind`", "as in `kind: Deployment`");
-        };
-        let json = patch.json.unwrap_or_default();
-        if patch.merge.is_none() && json.is_empty() {
-            return refuse(
-                format!("a patch of {kind} changes nothing"),
-                "add `merge` or `json`",
-            );
-        }
-        checked.push(Patch {
-            kind,
-            name: patch.name,
-            merge: patch.merge,
-            json,
-        });
-    }
-    Ok(checked)
-}
-
-/// A text without blanks and control characters.
-fn word(key: &str, text: String) -> Checked<String> {
-    if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return refuse(format!("`{key}` is {text:?}"), "use a text without blanks");
-    }
-    Ok(text)
-}
-
-fn variable(key: &str, name: &str) -> Checked<()> {
-    let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if sound {
-        Ok(())
-    } else {
-        refuse(
-            format!("`{key}` has {name:?}, which is no variable name"),
-            "use A-Z, 0-9 and _",
-        )
-    }
 }

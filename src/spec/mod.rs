@@ -11,6 +11,8 @@ mod error;
 mod explain;
 mod merge;
 mod quantity;
+mod references;
+mod refusal;
 mod seconds;
 mod target;
 pub mod written;
