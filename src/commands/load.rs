@@ -2,6 +2,7 @@
 
 mod arguments;
 mod compare;
+mod release;
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use self::{
     arguments::{duration, header, timeouts},
     compare::CompareArgs,
 };
-use super::Session;
+use super::{Session, release_file::ReleaseFile};
 use crate::{
     error::{Failure, Outcome},
     file,
@@ -47,15 +48,18 @@ const OUTPUT_TOKENS_DEFAULT: u32 = 128;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Example:\n  infer load http://127.0.0.1:8000 --rate 20 --duration 2m --slo 'ttft.p95<500ms'\n\n\
+    after_help = "Examples:\n  infer load --rate 20              the release of infer.yaml, by its gates.slo\n  \
+                  infer load http://127.0.0.1:8000 --rate 20 --duration 2m --slo 'ttft.p95<500ms'\n\n\
                   Exit codes: 0 done · 1 failed · 2 usage · 3 an SLO is missed · 4 undecided: too few\n\
                   samples, the client was too slow, or the load was not delivered · 130 interrupted"
 )]
 pub struct LoadArgs {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Server to test, as http://HOST:PORT
+    /// Server to test, as http://HOST:PORT; the release of infer.yaml if left out
     url: Option<String>,
+    #[command(flatten)]
+    file: ReleaseFile,
     /// Model to ask for; the only one of the server by default
     #[arg(long)]
     model: Option<String>,
@@ -98,7 +102,8 @@ pub struct LoadArgs {
     #[arg(long, help_heading = "Requests")]
     no_stream: bool,
 
-    /// A promise to judge by, such as 'ttft.p99<500ms'; repeatable
+    /// A promise to judge by, such as 'ttft.p99<500ms'; repeatable; the release's `gates.slo`
+    /// if neither this nor a URL is given
     #[arg(long, value_name = "GATE", help_heading = "Answer")]
     slo: Vec<Gate>,
     /// Write a report that one can open in a browser
@@ -134,7 +139,11 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
     if let Some(Action::Compare(args)) = args.action {
         return compare::run(args, session).await;
     }
-    let base = load::base(args.url()?)?;
+    let (url, promised) = match &args.url {
+        Some(url) => (url.clone(), Vec::new()),
+        None => release::endpoint(&args.file).await?,
+    };
+    let base = load::base(&url)?;
     let connection = args.connection()?;
     let prompts = args.prompts()?;
     writable(&[&args.report, &args.junit])?;
@@ -144,7 +153,7 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
         target = found => target?,
         _ = session.interrupt.any() => return Ok(Outcome::Interrupted),
     };
-    let plan = args.plan(&target, prompts);
+    let plan = args.plan(&target, prompts, promised);
     let ui = &session.ui;
     ui.show(&TargetLine {
         target: &target,
@@ -199,13 +208,6 @@ fn outcome(summary: &Summary, interrupted: bool) -> Outcome {
 }
 
 impl LoadArgs {
-    fn url(&self) -> Result<&str, Failure> {
-        self.url.as_deref().ok_or_else(|| {
-            Failure::usage("load needs the address of a server")
-                .hint("infer load http://HOST:PORT; try it on `infer sim`")
-        })
-    }
-
     fn connection(&self) -> Result<Connection, Failure> {
         let mut headers: HeaderMap = self.header.iter().cloned().collect();
         if let Some(name) = &self.api_key_env {
@@ -234,7 +236,7 @@ impl LoadArgs {
         Ok(Some(prompts))
     }
 
-    fn plan(&self, target: &Target, prompts: Option<Prompts>) -> Plan {
+    fn plan(&self, target: &Target, prompts: Option<Prompts>, promised: Vec<Gate>) -> Plan {
         let seed = self.seed.unwrap_or_else(|| rand::random::<u32>().into());
         let default_output = prompts.is_none().then_some(OUTPUT_TOKENS_DEFAULT);
         let pace = match self.rate {
@@ -267,7 +269,11 @@ impl LoadArgs {
                 words: self.input_tokens,
                 seed,
             }),
-            gates: self.slo.clone(),
+            gates: if self.slo.is_empty() {
+                promised
+            } else {
+                self.slo.clone()
+            },
         }
     }
 
