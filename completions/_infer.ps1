@@ -491,6 +491,10 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;load' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
+            [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')
+            [CompletionResult]::new('--set', '--set', [CompletionResultType]::ParameterName, 'Change one key, as in `--set scale.replicas=2`; may be repeated')
             [CompletionResult]::new('--model', '--model', [CompletionResultType]::ParameterName, 'Model to ask for; the only one of the server by default')
             [CompletionResult]::new('-c', '-c', [CompletionResultType]::ParameterName, 'Users at once (closed loop), or with --rate the most requests in flight')
             [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Users at once (closed loop), or with --rate the most requests in flight')
@@ -507,7 +511,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--output-tokens', '--output-tokens', [CompletionResultType]::ParameterName, 'Longest answer, and exactly that long where the engine can be told to go on')
             [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Your own prompts, one {"prompt": …} or {"messages": […]} a line')
             [CompletionResult]::new('--api', '--api', [CompletionResultType]::ParameterName, 'chat, completions or embeddings')
-            [CompletionResult]::new('--slo', '--slo', [CompletionResultType]::ParameterName, 'A promise to judge by, such as ''ttft.p99<500ms''; repeatable')
+            [CompletionResult]::new('--slo', '--slo', [CompletionResultType]::ParameterName, 'A promise to judge by, such as ''ttft.p99<500ms''; repeatable; the release''s `gates.slo` if neither this nor a URL is given')
             [CompletionResult]::new('--report', '--report', [CompletionResultType]::ParameterName, 'Write a report that one can open in a browser')
             [CompletionResult]::new('--junit', '--junit', [CompletionResultType]::ParameterName, 'Write the gates as test cases for a CI system (`JUnit`)')
             [CompletionResult]::new('--header', '--header', [CompletionResultType]::ParameterName, 'Header to send, as NAME:VALUE; repeatable')

@@ -387,6 +387,9 @@ complete -c infer -n "__fish_infer_using_subcommand serve" -l keep -d 'Leave the
 complete -c infer -n "__fish_infer_using_subcommand serve" -l detached -d 'Started by another verb: no terminal, a session of its own'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s f -l file -d 'The infer.yaml to read' -r -F
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l model -d 'Model to ask for; the only one of the server by default' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s c -l concurrency -d 'Users at once (closed loop), or with --rate the most requests in flight' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s r -l rate -d 'Requests per second, sent on schedule whatever the server does (open loop)' -r
@@ -399,7 +402,7 @@ complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_su
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l output-tokens -d 'Longest answer, and exactly that long where the engine can be told to go on' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l prompts -d 'Your own prompts, one {"prompt": …} or {"messages": […]} a line' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l api -d 'chat, completions or embeddings' -r
-complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l slo -d 'A promise to judge by, such as \'ttft.p99<500ms\'; repeatable' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l slo -d 'A promise to judge by, such as \'ttft.p99<500ms\'; repeatable; the release\'s `gates.slo` if neither this nor a URL is given' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l report -d 'Write a report that one can open in a browser' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l junit -d 'Write the gates as test cases for a CI system (`JUnit`)' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l header -d 'Header to send, as NAME:VALUE; repeatable' -r

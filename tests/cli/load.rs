@@ -61,7 +61,7 @@ const FINISH: &str = r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#;
 #[test]
 fn help_has_an_example_and_the_exit_codes() {
     let ran = Workplace::new().run(["load", "--help"]).expect_code(0);
-    for part in ["Example:", "--slo", "Exit codes", "compare"] {
+    for part in ["Examples:", "--slo", "Exit codes", "compare"] {
         assert!(ran.stdout().contains(part), "{part}: {}", ran.stdout());
     }
 }

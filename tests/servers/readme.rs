@@ -35,8 +35,10 @@ fn the_readme_does_what_it_says() {
             .expect("sh");
         let stdout = String::from_utf8_lossy(&output.stdout);
         let stderr = String::from_utf8_lossy(&output.stderr);
+        // A busy machine may be too slow to judge latencies; `infer load` says so with 4.
+        let undecided = step.command.starts_with("infer load") && output.status.code() == Some(4);
         assert!(
-            output.status.success(),
+            output.status.success() || undecided,
             "{} ended with {}\n{stdout}{stderr}",
             step.command,
             output.status
