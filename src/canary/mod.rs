@@ -7,6 +7,8 @@
 
 mod drive;
 #[cfg(test)]
+mod drive_fakes;
+#[cfg(test)]
 mod drive_tests;
 mod ending;
 mod error;

@@ -1,13 +1,14 @@
-//! How a canary looks: the live comparison, one line a change elsewhere, the answer.
+//! How a canary looks while it runs: the live comparison, or one line a change.
+
+mod answer;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, bar, percent, seconds, sparkline};
+use super::{Paint, Screen, Show, bar, percent, seconds, sparkline};
 use crate::{
     canary::{
-        Begun, Ending, Event, Verdict,
+        Begun, Event,
         judge::Ruling,
-        open::{OpenCanary, Whereabouts},
         share::Share,
         view::{MetricView, View},
     },
@@ -326,89 +327,4 @@ fn milliseconds(value: Option<f64>) -> String {
 
 fn signed(fraction: f64) -> String {
     format!("{:+.1}%", fraction * 100.0)
-}
-
-impl Answer for Ending {
-    fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "canary"});
-        if let (Value::Object(result), Ok(Value::Object(fields))) =
-            (&mut result, serde_json::to_value(self))
-        {
-            result.extend(fields);
-        }
-        result
-    }
-
-    /// One line: verdict, release, version, weight, reason; then what to do next.
-    fn human(&self, paint: &Paint) -> String {
-        let verdict = match self.verdict {
-            Verdict::Promoted | Verdict::Held => paint.green(self.verdict.name()),
-            Verdict::RolledBack => paint.red(self.verdict.name()),
-            Verdict::Undecided | Verdict::Aborted => paint.yellow(self.verdict.name()),
-        };
-        let (live, candidate) = (&self.versions.live, &self.versions.candidate);
-        let all = live.requests + candidate.requests;
-        let counts = if all == 0 {
-            String::new()
-        } else {
-            format!(
-                ", {} of {all} requests, {} errors",
-                candidate.requests,
-                live.errors + candidate.errors
-            )
-        };
-        let simulated = if self.simulated {
-            " (simulated, no model is run)"
-        } else {
-            ""
-        };
-        format!(
-            "{verdict}: {} {} at {}%, {}{counts}{simulated}",
-            self.release, candidate.version, self.weight, self.reason
-        )
-    }
-}
-
-impl Answer for OpenCanary {
-    fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "canary status"});
-        if let (Value::Object(result), Ok(Value::Object(fields))) =
-            (&mut result, serde_json::to_value(self))
-        {
-            result.extend(fields);
-        }
-        result
-    }
-
-    fn human(&self, paint: &Paint) -> String {
-        let who = match (&self.whereabouts, &self.holder) {
-            (Whereabouts::Running, Some(holder)) => {
-                format!("driven by {holder} since {}", self.since)
-            }
-            (Whereabouts::Running, None) => format!("running since {}", self.since),
-            (Whereabouts::Held, _) => format!("held since {}", self.since),
-            (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
-            (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
-        };
-        let mut text = format!(
-            "{}: live {}, candidate {} at {}%, step {} of {}, run {}: {who}",
-            paint.bold(&self.release),
-            self.live,
-            self.candidate,
-            self.weight,
-            self.step,
-            self.steps,
-            self.run
-        );
-        if self.holder.is_none() {
-            let verbs = match self.whereabouts {
-                Whereabouts::Held => "promote | abort",
-                Whereabouts::Running | Whereabouts::Frozen | Whereabouts::Abandoned => {
-                    "resume | promote | abort"
-                }
-            };
-            text = format!("{text}\nnext: infer canary {verbs}");
-        }
-        text
-    }
 }

@@ -179,3 +179,13 @@ impl Ui {
         }
     }
 }
+
+/// A result object: `event` and `verb` beside the fields of `result`.
+fn result(verb: &str, result: &impl serde::Serialize) -> Value {
+    let mut value = json!({"event": "result", "verb": verb});
+    let fields = serde_json::to_value(result).unwrap_or_default();
+    if let (Value::Object(value), Value::Object(fields)) = (&mut value, fields) {
+        value.extend(fields);
+    }
+    value
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, seconds};
+use super::{Answer, Paint, Screen, Show, result, seconds};
 use crate::{
     name::VersionId,
     release::{
@@ -128,16 +128,6 @@ impl Show for Event {
 
 fn rounded(took: Duration) -> f64 {
     (took.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-/// A result object: `event` and `verb` beside the fields of `result`.
-fn result(verb: &str, result: &impl serde::Serialize) -> Value {
-    let mut value = json!({"event": "result", "verb": verb});
-    let fields = serde_json::to_value(result).unwrap_or_default();
-    if let (Value::Object(value), Value::Object(fields)) = (&mut value, fields) {
-        value.extend(fields);
-    }
-    value
 }
 
 /// What `deploy` or `rollback` answers.

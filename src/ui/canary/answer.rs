@@ -1,0 +1,84 @@
+//! What a canary answers: its verdict in one line, or where an open one stands.
+
+use serde_json::Value;
+
+use crate::{
+    canary::{
+        Ending, Verdict,
+        open::{OpenCanary, Whereabouts},
+    },
+    ui::{Answer, Paint, result},
+};
+
+impl Answer for Ending {
+    fn json(&self) -> Value {
+        result("canary", self)
+    }
+
+    /// One line: verdict, release, version, weight, reason; then what to do next.
+    fn human(&self, paint: &Paint) -> String {
+        let verdict = match self.verdict {
+            Verdict::Promoted | Verdict::Held => paint.green(self.verdict.name()),
+            Verdict::RolledBack => paint.red(self.verdict.name()),
+            Verdict::Undecided | Verdict::Aborted => paint.yellow(self.verdict.name()),
+        };
+        let (live, candidate) = (&self.versions.live, &self.versions.candidate);
+        let all = live.requests + candidate.requests;
+        let counts = if all == 0 {
+            String::new()
+        } else {
+            format!(
+                ", {} of {all} requests, {} errors",
+                candidate.requests,
+                live.errors + candidate.errors
+            )
+        };
+        let simulated = if self.simulated {
+            " (simulated, no model is run)"
+        } else {
+            ""
+        };
+        format!(
+            "{verdict}: {} {} at {}%, {}{counts}{simulated}",
+            self.release, candidate.version, self.weight, self.reason
+        )
+    }
+}
+
+impl Answer for OpenCanary {
+    fn json(&self) -> Value {
+        result("canary status", self)
+    }
+
+    fn human(&self, paint: &Paint) -> String {
+        let who = match (&self.whereabouts, &self.holder) {
+            (Whereabouts::Running, Some(holder)) => {
+                format!("driven by {holder} since {}", self.since)
+            }
+            (Whereabouts::Running, None) => format!("running since {}", self.since),
+            (Whereabouts::Held, _) => format!("held since {}", self.since),
+            (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
+            (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
+        };
+        let mut text = format!(
+            "{}: live {}, candidate {} at {}%, step {} of {}, run {}: {who}",
+            paint.bold(&self.release),
+            self.live,
+            self.candidate,
+            self.weight,
+            self.step,
+            self.steps,
+            self.run
+        );
+        if self.holder.is_none() {
+            let verbs = match self.whereabouts {
+                Whereabouts::Held => "promote | abort",
+                Whereabouts::Running | Whereabouts::Frozen | Whereabouts::Abandoned => {
+                    "resume | promote | abort"
+                }
+            };
+            text = format!("{text}\nnext: infer canary {verbs}");
+        }
+        text
+    }
+}
