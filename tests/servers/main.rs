@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod canary;
 mod gateway;
 mod llama;
 mod pack;
