@@ -76,6 +76,14 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             let ending = state.ending(Verdict::Undecided, split.weight, reason);
             return Ok((self.ended(ending), state));
         }
+        let signals = self.interrupt.signals();
+        if signals.any() {
+            // Nothing has moved, so there is nothing to freeze or to take back.
+            let reason = format!("{} before anything moved", reason_of(signals));
+            let mut ending = state.ending(Verdict::Aborted, split.weight, reason);
+            ending.interrupted = true;
+            return Ok((self.ended(ending), state));
+        }
         let steps = journal.plan.steps().len();
         for step in journal.step..steps {
             split = self.set(&mut state, &split, step).await?;
@@ -219,9 +227,12 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         if now.says_the_same(split) {
             return Ok(());
         }
-        let who = now
-            .run()
-            .map_or("somebody else".to_owned(), |run| format!("run {run}"));
+        let other_run = now.run().filter(|run| Some(*run) != split.run());
+        let who = match (other_run, &now.writer) {
+            (Some(run), _) => format!("run {run}"),
+            (None, Some(writer)) => writer.clone(),
+            (None, None) => "somebody else".to_owned(),
+        };
         Err(Error::Traffic(traffic::Error::Conflict {
             object: self.traffic.name(),
             who,
@@ -235,6 +246,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         reason: String,
     ) -> Result<Stopped, Error> {
         let journal = state.journal();
+        self.fleet.ready(&journal.candidate, Weight::ALL).await?;
         promote(self.traffic, split, journal).await?;
         let ended = self.fleet.promoted(&journal.candidate).await;
         self.warn_unless(&journal.live, ended);

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    Drive, Ending, Error, Event, Fleet, Measure, Observed, Reading, Stopped, Traffic,
+    Chosen, Drive, Ending, Error, Event, Fleet, Measure, Observed, Reading, Stopped, Traffic,
     journal::Journal,
     plan::{Asked, Plan, tests::asked},
     sample::{Arm, Felt},
@@ -39,6 +39,7 @@ impl FakeTraffic {
                 weight: Weight::ZERO,
                 token: "0".to_owned(),
                 journal: None,
+                writer: None,
             }),
             writes: Mutex::new(Vec::new()),
         }
@@ -71,6 +72,7 @@ impl Traffic for FakeTraffic {
             weight: change.weight,
             token: (split.token.parse::<u32>().unwrap() + 1).to_string(),
             journal: change.journal.clone(),
+            writer: None,
         };
         self.writes.lock().unwrap().push(change.clone());
         Ok(split.clone())
@@ -128,8 +130,7 @@ impl<'a> FakeMeasure<'a> {
                 tpot_ms: (!failed).then(|| 10.0 * (0.05 * normal).exp()),
             },
             output_tokens: 20,
-            pinned: false,
-            diverted: false,
+            chosen: Chosen::BySplit,
         }
     }
 }

@@ -33,7 +33,12 @@ async fn steps_that_end_in_100_promote_in_one_write_and_retire_the_old_version()
     assert_eq!(split.journal, None);
     assert_eq!(
         scene.fleet(),
-        ["ready for 10%", "ready for 50%", "promoted v000000002"]
+        [
+            "ready for 10%",
+            "ready for 50%",
+            "ready for 100%",
+            "promoted v000000002"
+        ]
     );
 }
 
@@ -119,6 +124,15 @@ async fn a_split_that_is_not_what_was_asked_is_noticed_and_never_held() {
             .iter()
             .any(|event| matches!(event, Event::SplitWrong { .. }))
     );
+}
+
+#[tokio::test]
+async fn a_signal_before_anything_moves_leaves_everything_as_it_is() {
+    let scene = Scene::new(&[10]);
+    scene.trigger.interrupt();
+    let ending = scene.ending(&mut FakeMeasure::new(&scene.traffic)).await;
+    assert_eq!((ending.verdict, ending.weight), (Verdict::Aborted, 0));
+    assert!(ending.interrupted && scene.traffic.weights().is_empty());
 }
 
 #[tokio::test]

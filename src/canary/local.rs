@@ -13,9 +13,10 @@ use super::{
     event::Event,
     journal::Journal,
     ports::{Fleet, Measure},
-    probe::{self, Pinned, Probed, Probes, now_ms},
-    reading::{Observed, Reading},
+    probe::{self, Probes, now_ms},
+    reading::{Chosen, Observed, Reading},
     sample::{Arm, Felt},
+    way::{Gateway, Way},
 };
 use crate::{
     home::Home,
@@ -116,8 +117,11 @@ impl LocalMeasure {
                 tpot_ms: seen.tpot_ms.filter(|_| !failed),
             },
             output_tokens: seen.output_tokens.unwrap_or(0),
-            pinned: seen.pinned,
-            diverted: seen.diverted,
+            chosen: match (seen.pinned, seen.diverted) {
+                (true, _) => Chosen::Pinned,
+                (false, true) => Chosen::Diverted,
+                (false, false) => Chosen::BySplit,
+            },
         })
     }
 
@@ -163,14 +167,7 @@ impl LocalMeasure {
         let Some(probes) = &mut self.probes else {
             return;
         };
-        while let Ok(probed) = probes.results.try_recv() {
-            match probed {
-                Probed::Pair(pair) => reading.pairs.push(pair),
-                Probed::Refused { status } => reading.notes.push(format!(
-                    "probes are off: live answers them with {status}; only users' requests are compared"
-                )),
-            }
-        }
+        probes.take(reading);
     }
 }
 
@@ -311,17 +308,18 @@ pub async fn drive(
             });
         }
     }
-    let pinned = versions.each_ref().map(|version| Pinned {
-        version: version.to_string(),
-        served_model: state
-            .version(version)
-            .map_or_else(String::new, |known| known.engine.served_model.clone()),
+    let models = versions.each_ref().map(|version| {
+        let known = state.version(version);
+        known.map_or("", |known| known.engine.served_model.as_str())
     });
     let rate = journal.plan.probe_rate;
     let probes = if rate > 0.0 {
-        let [live, candidate] = &pinned;
-        let endpoint = setting.router.endpoint();
-        Some(probe::start(endpoint, [live, candidate], prompts, rate)?)
+        let gateway = Gateway {
+            endpoint: setting.router.endpoint().to_owned(),
+            host: None,
+        };
+        let way = Way::through(&gateway, versions.each_ref().map(ToString::to_string))?;
+        Some(probe::start(way, models, prompts, rate))
     } else {
         None
     };

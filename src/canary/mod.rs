@@ -5,6 +5,7 @@
 //! ruling), [`share`] (is the split what was asked), [`power`] (what can be seen, and
 //! when), [`journal`] and [`view`]. [`drive`] acts: set the weight, measure, judge, next.
 
+pub mod cluster;
 mod drive;
 #[cfg(test)]
 mod drive_fakes;
@@ -36,6 +37,7 @@ mod simulation;
 mod state;
 pub mod tally;
 pub mod view;
+mod way;
 
 pub use self::{
     drive::{AGAIN, Drive, Stopped},
@@ -43,6 +45,7 @@ pub use self::{
     error::{Error, four_commands},
     event::{Begun, Event, Judged},
     ports::{Fleet, Measure, Traffic, promote, roll_back},
-    reading::{Observed, Reading},
+    reading::{Chosen, Look, Observed, Reading},
     state::State,
+    way::{Gateway, Way},
 };

@@ -6,19 +6,17 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, HeaderValue};
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
 
 use super::{
-    error::Error,
-    sample::{Felt, Pair},
+    reading::Reading,
+    sample::Pair,
+    way::{Asked, Way},
 };
-use crate::load::{
-    self, Answer, Api, Body, Client, Connection, Prompts, Shape, Timeouts, VERSION_HEADER,
-};
+use crate::load::{Api, Body, Prompts, Shape};
 
 /// Longest answer of a probe: enough for a time per token, little beside users' answers.
 pub const OUTPUT_TOKENS: u32 = 32;
@@ -33,29 +31,20 @@ const PAIRS_MAX: usize = 8;
 /// Pairs refused in a row by live, after which it is no use to go on.
 const REFUSED_MAX: u32 = 5;
 
-/// A probe that takes longer has failed; a person would have gone.
-const TIMEOUTS: Timeouts = Timeouts {
-    first: Duration::from_secs(30),
-    idle: Duration::from_secs(15),
-    total: Duration::from_mins(1),
-};
-
-/// One version as probes reach it.
-#[derive(Debug, Clone)]
-pub struct Pinned {
-    pub version: String,
-    pub served_model: String,
-}
-
 /// What a probe has to tell.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Probed {
+enum Probed {
     Pair(Pair),
     /// Live refuses such requests, so probing has ended.
     Refused {
         status: u16,
     },
+    /// Another version answered than the one a probe named.
+    Strayed,
 }
+
+/// Strayed pairs in a row after which it is said: a gateway takes a write over in less.
+const STRAYED_MAX: u32 = 10;
 
 /// Built-in prompts: no two alike, so that no prefix cache helps either version.
 pub fn built_in(seed: u64) -> Prompts {
@@ -68,55 +57,53 @@ pub fn built_in(seed: u64) -> Prompts {
 /// Probes that go on until this is dropped.
 #[derive(Debug)]
 pub struct Probes {
-    pub results: mpsc::Receiver<Probed>,
+    results: mpsc::Receiver<Probed>,
+    /// Strayed ones in a row.
+    strayed: u32,
     _task: JoinSet<()>,
 }
 
-/// One arm's client, headers and shape.
-struct Arm {
-    headers: HeaderMap,
-    shape: Shape,
-}
-
-impl Arm {
-    fn new(pinned: &Pinned) -> Self {
-        let mut headers = HeaderMap::new();
-        if let Ok(version) = HeaderValue::from_str(&pinned.version) {
-            headers.insert(VERSION_HEADER, version);
-        }
-        Self {
-            headers,
-            shape: Shape {
-                api: Api::Chat,
-                model: pinned.served_model.clone(),
-                stream: true,
-                output_tokens: Some(OUTPUT_TOKENS),
-                ignore_eos: false,
-            },
+impl Probes {
+    /// Hands over what has come since the last time.
+    pub fn take(&mut self, reading: &mut Reading) {
+        while let Ok(probed) = self.results.try_recv() {
+            match probed {
+                Probed::Pair(pair) => {
+                    self.strayed = 0;
+                    reading.pairs.push(pair);
+                }
+                Probed::Refused { status } => reading.notes.push(format!(
+                    "probes are off: live answers them with {status}; only users' requests are compared"
+                )),
+                Probed::Strayed => {
+                    self.strayed += 1;
+                    if self.strayed == STRAYED_MAX {
+                        reading.notes.push(format!(
+                            "{STRAYED_MAX} probes in a row reached another version than the one they named: \
+                             the gateway has not taken the write over; they are not judged"
+                        ));
+                    }
+                }
+            }
         }
     }
 }
 
-/// Sends `per_s` pairs a second through `endpoint`.
-pub fn start(
-    endpoint: &str,
-    arms: [&Pinned; 2],
-    prompts: Prompts,
-    per_s: f64,
-) -> Result<Probes, Error> {
-    let client = Client::new(&Connection {
-        timeouts: TIMEOUTS,
-        ..Connection::default()
-    })
-    .map_err(Error::Probes)?;
-    let url = load::base(endpoint)
-        .map_err(Error::Probes)?
-        .join(Api::Chat.path())
-        .map_err(|error| Error::Endpoint {
-            endpoint: endpoint.to_owned(),
-            source: Box::new(error),
-        })?;
-    let arms = Arc::new(arms.map(Arm::new));
+/// The request of a probe to one version.
+fn shape(model: &str) -> Shape {
+    Shape {
+        api: Api::Chat,
+        model: model.to_owned(),
+        stream: true,
+        output_tokens: Some(OUTPUT_TOKENS),
+        ignore_eos: false,
+    }
+}
+
+/// Sends `per_s` pairs a second; `models` are the names the versions serve theirs by.
+pub fn start(way: Way, models: [&str; 2], prompts: Prompts, per_s: f64) -> Probes {
+    let way = Arc::new(way);
+    let shapes = Arc::new(models.map(shape));
     let (sender, results) = mpsc::channel(1024);
     let mut task = JoinSet::new();
     let interval = Duration::from_secs_f64(1.0 / per_s);
@@ -140,9 +127,9 @@ pub fn start(
                                 return;
                             }
                         }
-                        Ok(pair @ Probed::Pair(_)) => {
+                        Ok(probed) => {
                             refused = 0;
-                            if sender.send(pair).await.is_err() {
+                            if sender.send(probed).await.is_err() {
                                 return;
                             }
                         }
@@ -154,65 +141,45 @@ pub fn start(
             let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
                 continue;
             };
-            let (client, url, arms) = (client.clone(), url.clone(), Arc::clone(&arms));
+            let (way, shapes) = (Arc::clone(&way), Arc::clone(&shapes));
             let entry = prompts.get(index);
             let live_first = index.is_multiple_of(2);
             index += 1;
             under_way.spawn(async move {
-                let bodies = [0, 1].map(|at| arms[at].shape.body(&entry));
-                let probed = pair(&client, &url, &arms, &bodies, live_first).await;
+                let bodies = [0, 1].map(|at| shapes[at].body(&entry));
+                let probed = pair(&way, &bodies, live_first).await;
                 drop(place);
                 probed
             });
         }
     });
-    Ok(Probes {
+    Probes {
         results,
+        strayed: 0,
         _task: task,
-    })
+    }
 }
 
 /// Both at once, so that both meet the same minute; who goes first alternates.
-async fn pair(
-    client: &Client,
-    url: &reqwest::Url,
-    arms: &[Arm; 2],
-    bodies: &[Body; 2],
-    live_first: bool,
-) -> Probed {
-    let send = |at: usize| client.send(url, &arms[at].headers, &bodies[at], |_| {});
-    let (live, candidate) = if live_first {
-        tokio::join!(send(0), send(1))
+async fn pair(way: &Way, bodies: &[Body; 2], live_first: bool) -> Probed {
+    let ask = |at: usize| way.ask(at, &bodies[at]);
+    let (live, candidate): (Asked, Asked) = if live_first {
+        tokio::join!(ask(0), ask(1))
     } else {
-        let (candidate, live) = tokio::join!(send(1), send(0));
+        let (candidate, live) = tokio::join!(ask(1), ask(0));
         (live, candidate)
     };
+    if live.strayed || candidate.strayed {
+        return Probed::Strayed;
+    }
     match live.status {
         // The request itself is not what this server takes; that says nothing about versions.
         Some(status @ (400 | 401 | 403 | 404 | 405 | 422)) => Probed::Refused { status },
         _ => Probed::Pair(Pair {
             ended_ms: now_ms(),
-            live: felt(&live),
-            candidate: felt(&candidate),
+            live: live.felt,
+            candidate: candidate.felt,
         }),
-    }
-}
-
-fn felt(answer: &Answer) -> Felt {
-    match &answer.result {
-        Ok(timing) => {
-            let latencies = timing.latencies(answer.sent);
-            Felt {
-                failed: false,
-                ttft_ms: latencies.ttft_ms,
-                tpot_ms: latencies.tpot_ms,
-            }
-        }
-        Err(_) => Felt {
-            failed: true,
-            ttft_ms: None,
-            tpot_ms: None,
-        },
     }
 }
 

@@ -18,9 +18,27 @@ pub struct Observed {
     pub arm: Arm,
     pub felt: Felt,
     pub output_tokens: u32,
-    /// It named its version, so it proves nothing about the split and may be a probe.
-    pub pinned: bool,
-    pub diverted: bool,
+    pub chosen: Chosen,
+}
+
+/// Who chose the version of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// The split did.
+    BySplit,
+    /// The split did, and the other version answered because that one was not Ready.
+    Diverted,
+    /// The request named its version: it may be a probe, and is judged as one.
+    Pinned,
+    /// Seen by the engine, which does not know; it proves nothing about the split.
+    Unknown,
+}
+
+/// A request that infer sent to see where the split sends it; nothing else is asked of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    pub started_ms: u64,
+    pub arm: Arm,
 }
 
 /// What happened since the last reading.
@@ -28,7 +46,10 @@ pub struct Observed {
 pub struct Reading {
     /// Now, Unix time.
     pub now_ms: u64,
+    /// How long live was watched before the run, where that is known to be short.
+    pub watched_ms: Option<u64>,
     pub requests: Vec<Observed>,
+    pub looks: Vec<Look>,
     pub pairs: Vec<Pair>,
     /// The engines' own figures: live's and the candidate's.
     pub figures: [ServerFigures; 2],
@@ -47,21 +68,31 @@ impl Observed {
         }
     }
 
+    /// What it proves about the split.
     pub(super) fn share(&self) -> Share {
-        Share {
-            live: u32::from(self.arm == Arm::Live),
-            candidate: u32::from(self.arm == Arm::Candidate),
-            diverted: u32::from(self.diverted),
+        match self.chosen {
+            Chosen::BySplit => Share::of(self.arm),
+            Chosen::Diverted => Share {
+                diverted: 1,
+                ..Share::of(self.arm)
+            },
+            Chosen::Pinned | Chosen::Unknown => Share::default(),
         }
+    }
+
+    /// Whether a user sent it, as far as can be known.
+    pub(super) fn is_users(&self) -> bool {
+        self.chosen != Chosen::Pinned
     }
 }
 
 /// Live's requests a second over the last half minute before the run.
 pub(super) fn history_rate(history: &Reading) -> f64 {
-    let from = history.now_ms.saturating_sub(HISTORY_RATE_MS);
+    let watched_ms = history.watched_ms.unwrap_or(HISTORY_RATE_MS);
+    let from = history.now_ms.saturating_sub(watched_ms);
     let recent = history
         .requests
         .iter()
-        .filter(|seen| !seen.pinned && seen.ended_ms >= from);
-    f64::from(u32::try_from(recent.count()).unwrap_or(u32::MAX)) / seconds(HISTORY_RATE_MS)
+        .filter(|seen| seen.is_users() && seen.ended_ms >= from);
+    f64::from(u32::try_from(recent.count()).unwrap_or(u32::MAX)) / seconds(watched_ms.max(1_000))
 }

@@ -1,5 +1,6 @@
 //! Proof of the split: the share measured against the share asked.
 
+use super::sample::Arm;
 use crate::weight::Weight;
 
 /// Requests that named no version, by who answered.
@@ -15,6 +16,15 @@ pub struct Share {
 const ALPHA: f64 = 0.01;
 
 impl Share {
+    /// One request, answered by `arm`.
+    pub fn of(arm: Arm) -> Self {
+        Self {
+            live: u32::from(arm == Arm::Live),
+            candidate: u32::from(arm == Arm::Candidate),
+            diverted: 0,
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
         self.live += other.live;
         self.candidate += other.candidate;

@@ -10,6 +10,7 @@ use super::{
     power::{Reach, Sight, reach},
     reading::{Reading, history_rate},
     sample::{Arm, Cutter},
+    share::Share,
     tally::{Evidence, Tally, seconds},
     view::{MetricView, VerdictView, VersionView, View},
 };
@@ -75,7 +76,7 @@ impl State {
     pub fn learn(&mut self, history: &Reading) -> Vec<Block> {
         let live = history.requests.iter();
         let live: Vec<_> = live
-            .filter(|seen| seen.arm == Arm::Live && !seen.pinned)
+            .filter(|seen| seen.arm == Arm::Live && seen.is_users())
             .collect();
         let Some(first) = live.iter().map(|seen| seen.ended_ms).min() else {
             return Vec::new();
@@ -166,13 +167,18 @@ impl State {
                 requests: reading.lost,
             });
         }
-        for seen in reading.requests.iter().filter(|seen| !seen.pinned) {
+        for seen in reading.requests.iter().filter(|seen| seen.is_users()) {
             self.tally
                 .add(seen.ended_ms, seen.arm, &seen.felt, seen.output_tokens);
             self.cutter.add(seen.sample());
             // What began before the weight was set was split by another one.
             if seen.started_ms >= self.step_ms {
                 self.tally.share.add(seen.share());
+            }
+        }
+        for look in &reading.looks {
+            if look.started_ms >= self.step_ms {
+                self.tally.share.add(Share::of(look.arm));
             }
         }
         for pair in &reading.pairs {

@@ -66,6 +66,8 @@ pub enum Error {
         holder: String,
         since: String,
     },
+    #[error("the lock {lease} could not be renewed for {seconds} s")]
+    LockStale { lease: String, seconds: u64 },
     #[error("the lock {lease} was lost: {reason}")]
     LockLost { lease: String, reason: String },
     #[error("{object} did not start: {}", finding.cause)]
@@ -122,7 +124,7 @@ impl Error {
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::TimedOut { .. } | Self::Unreachable { .. } => true,
+            Self::TimedOut { .. } | Self::Unreachable { .. } | Self::LockStale { .. } => true,
             Self::Refused { status, .. } => matches!(status.code, 429 | 500 | 502 | 503 | 504),
             _ => false,
         }
@@ -171,6 +173,7 @@ impl Error {
             | Self::TooLarge { .. }
             | Self::Incomplete { .. }
             | Self::LockLost { .. }
+            | Self::LockStale { .. }
             | Self::Interrupted { .. } => Vec::new(),
         }
     }

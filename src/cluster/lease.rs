@@ -1,17 +1,24 @@
 //! The lock of a release on a cluster: a Lease that says who and since when.
 
+mod standing;
+
 use std::time::Duration;
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
 
 use crate::name::ReleaseName;
 
+use self::standing::micro_time;
+pub use self::standing::{Standing, standing, taken};
 use super::{
     Cluster, Error,
     apply::{create, replace},
-    inventory::{MANAGED_BY, MANAGER, RELEASE},
     kind::LEASE,
 };
 
@@ -21,85 +28,20 @@ pub const DURATION: Duration = Duration::from_secs(30);
 /// How often the holder gives one: two may be lost before the lock is.
 pub const RENEWAL: Duration = Duration::from_secs(10);
 
+/// How soon a renewal that failed is tried again.
+const RENEWAL_AGAIN: Duration = Duration::from_secs(2);
+
 /// An expired lock is watched this long before it is taken, so that a holder
 /// whose clock is behind ours is not robbed: it renews within [`RENEWAL`].
 const LAST_CHANCE: Duration = Duration::from_secs(12);
 
-/// What a lock found means for who wants it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
-    /// Nobody holds it.
-    Free,
-    /// Its holder gave no sign of life for longer than it promised.
-    Expired {
-        holder: String,
-    },
-    Held {
-        holder: String,
-        since: String,
-    },
-}
-
-/// Reads a Lease at `now`.
-pub fn standing(lease: &Value, now: Timestamp) -> Standing {
-    let text = |field: &str| {
-        let value = lease.get("spec").and_then(|spec| spec.get(field));
-        value.and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let holder = text("holderIdentity");
-    if holder.is_empty() {
-        return Standing::Free;
-    }
-    let seconds = lease
-        .pointer("/spec/leaseDurationSeconds")
-        .and_then(Value::as_i64);
-    let seconds = seconds.unwrap_or(30).clamp(1, 3600);
-    let renewed: Option<Timestamp> = text("renewTime").parse().ok();
-    let alive = renewed
-        .and_then(|renewed| renewed.checked_add(seconds.seconds()).ok())
-        .is_some_and(|end| end > now);
-    if alive {
-        Standing::Held {
-            holder,
-            since: text("acquireTime"),
-        }
-    } else {
-        Standing::Expired { holder }
-    }
-}
-
-/// The Lease as its new holder writes it; `found` is the one that was read.
-pub fn taken(
-    name: &str,
-    release: &ReleaseName,
-    holder: &str,
-    found: Option<&Value>,
-    now: Timestamp,
-) -> Value {
-    let transitions = found
-        .and_then(|lease| lease.pointer("/spec/leaseTransitions"))
-        .and_then(Value::as_i64)
-        .map_or(0, |before| before + 1);
-    let mut metadata = json!({
-        "name": name,
-        "labels": {MANAGED_BY: MANAGER, RELEASE: release},
-    });
-    if let Some(revision) = found.and_then(|lease| lease.pointer("/metadata/resourceVersion")) {
-        metadata["resourceVersion"] = revision.clone();
-    }
-    let now = micro_time(now);
-    json!({
-        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata,
-        "spec": {
-            "holderIdentity": holder, "leaseDurationSeconds": DURATION.as_secs(),
-            "acquireTime": now, "renewTime": now, "leaseTransitions": transitions,
-        },
-    })
-}
-
-/// `MicroTime`: the server refuses fewer than six digits.
-fn micro_time(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
+/// What the renewal last knew.
+#[derive(Debug, Clone)]
+enum Sign {
+    /// Ours, and renewed then. While the server is away nobody can take it, so an old
+    /// renewal is no loss yet; but nothing is written under it either.
+    Renewed(Instant),
+    Lost(String),
 }
 
 /// A held lock; it is renewed in the background until released.
@@ -108,7 +50,7 @@ pub struct Lock {
     release: ReleaseName,
     name: String,
     holder: String,
-    lost: watch::Receiver<Option<String>>,
+    sign: watch::Receiver<Sign>,
     renewal: JoinHandle<()>,
 }
 
@@ -203,39 +145,45 @@ impl Lock {
         holder: String,
         lease: Value,
     ) -> Self {
-        let (tell, lost) = watch::channel(None);
+        let (tell, sign) = watch::channel(Sign::Renewed(Instant::now()));
         let (own, shown) = (holder.clone(), name.clone());
         let renewal = tokio::spawn(async move {
-            let reason = renew(&cluster, &shown, &own, lease).await;
-            tell.send_replace(Some(reason));
+            let reason = renew(&cluster, &shown, &own, lease, &tell).await;
+            tell.send_replace(Sign::Lost(reason));
         });
         Self {
             release,
             name,
             holder,
-            lost,
+            sign,
             renewal,
         }
     }
 
-    /// Fails once the lock is no longer ours; checked before every write.
+    /// Fails once the lock is no longer ours, or was renewed too long ago to be sure;
+    /// checked before every write.
     pub fn check(&self) -> Result<(), Error> {
-        match self.lost.borrow().as_ref() {
-            None => Ok(()),
-            Some(reason) => Err(Error::LockLost {
+        match &*self.sign.borrow() {
+            Sign::Renewed(at) if at.elapsed() < DURATION => Ok(()),
+            Sign::Renewed(at) => Err(Error::LockStale {
                 lease: self.name.clone(),
-                reason: reason.clone(),
+                seconds: at.elapsed().as_secs(),
             }),
+            Sign::Lost(reason) => Err(self.lost_by(reason.clone())),
         }
     }
 
     /// Waits until the lock is lost; never ends while it is ours.
     pub async fn lost(&self) -> Error {
-        let mut lost = self.lost.clone();
-        let reason = match lost.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
-            Err(_) => "its renewal ended".to_owned(),
-        };
+        let mut sign = self.sign.clone();
+        let lost = sign.wait_for(|sign| matches!(sign, Sign::Lost(_))).await;
+        match lost.as_deref() {
+            Ok(Sign::Lost(reason)) => self.lost_by(reason.clone()),
+            Ok(Sign::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),
+        }
+    }
+
+    fn lost_by(&self, reason: String) -> Error {
         Error::LockLost {
             lease: self.name.clone(),
             reason,
@@ -275,21 +223,26 @@ impl Drop for Lock {
 }
 
 /// Renews until the lock is lost; returns why.
-async fn renew(cluster: &Cluster, name: &str, holder: &str, mut lease: Value) -> String {
-    let mut last = tokio::time::Instant::now();
+async fn renew(
+    cluster: &Cluster,
+    name: &str,
+    holder: &str,
+    mut lease: Value,
+    tell: &watch::Sender<Sign>,
+) -> String {
+    let mut pause = RENEWAL;
     loop {
-        sleep(RENEWAL).await;
+        sleep(pause).await;
         lease["spec"]["renewTime"] = json!(micro_time(Timestamp::now()));
+        let began = Instant::now();
+        pause = RENEWAL_AGAIN;
         match replace(cluster, &LEASE, name, &lease).await {
             Ok(renewed) => {
                 lease = renewed;
-                last = tokio::time::Instant::now();
+                tell.send_replace(Sign::Renewed(began));
+                pause = RENEWAL;
             }
-            Err(error) if error.is_transient() => {
-                if last.elapsed() >= DURATION {
-                    return format!("not renewed for {} s: {error}", DURATION.as_secs());
-                }
-            }
+            Err(error) if error.is_transient() => {}
             Err(Error::Changed { .. }) => match cluster.get(&LEASE, name).await {
                 Ok(Some(now))
                     if now.pointer("/spec/holderIdentity").and_then(Value::as_str)
@@ -305,71 +258,10 @@ async fn renew(cluster: &Cluster, name: &str, holder: &str, mut lease: Value) ->
                     let taker = taker.and_then(Value::as_str).unwrap_or("nobody");
                     return format!("{taker} took it over");
                 }
-                Err(_) if last.elapsed() < DURATION => {}
+                Err(error) if error.is_transient() => {}
                 Err(error) => return error.to_string(),
             },
             Err(error) => return error.to_string(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn lease(holder: &str, renewed: &str) -> Value {
-        json!({"metadata": {"resourceVersion": "7"}, "spec": {
-            "holderIdentity": holder, "leaseDurationSeconds": 30, "leaseTransitions": 2,
-            "acquireTime": "2026-11-24T03:00:00.000000Z", "renewTime": renewed,
-        }})
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn a_lease_is_held_until_thirty_seconds_after_its_renewal() {
-        let held = lease("ann@build/r-1", "2026-11-24T03:10:00.000000Z");
-        assert_eq!(
-            standing(&held, at("2026-11-24T03:10:29Z")),
-            Standing::Held {
-                holder: "ann@build/r-1".to_owned(),
-                since: "2026-11-24T03:00:00.000000Z".to_owned()
-            }
-        );
-        assert_eq!(
-            standing(&held, at("2026-11-24T03:10:31Z")),
-            Standing::Expired {
-                holder: "ann@build/r-1".to_owned()
-            }
-        );
-        assert_eq!(
-            standing(&lease("", "x"), at("2026-11-24T03:10:00Z")),
-            Standing::Free
-        );
-    }
-
-    #[test]
-    fn taking_a_lease_keeps_its_revision_and_counts_the_change() {
-        let chat = "chat".parse().unwrap();
-        let found = lease("ann@build/r-1", "2026-11-24T03:10:00.000000Z");
-        let now = at("2026-11-24T04:00:00.5Z");
-        let written = taken("infer-chat", &chat, "bob@laptop/r-2", Some(&found), now);
-        assert_eq!(written["metadata"]["resourceVersion"], "7");
-        assert_eq!(written["spec"]["leaseTransitions"], 3);
-        assert_eq!(written["spec"]["renewTime"], "2026-11-24T04:00:00.500000Z");
-        let first = taken("infer-chat", &chat, "bob@laptop/r-2", None, now);
-        assert_eq!(first["metadata"].get("resourceVersion"), None);
-        assert_eq!(first["spec"]["leaseTransitions"], 0);
-    }
-
-    #[test]
-    fn a_lease_with_an_unreadable_time_has_expired() {
-        let broken = lease("ann@build/r-1", "yesterday");
-        assert!(matches!(
-            standing(&broken, at("2026-11-24T03:10:00Z")),
-            Standing::Expired { .. }
-        ));
     }
 }

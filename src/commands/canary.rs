@@ -1,27 +1,28 @@
 //! `infer canary`: a share of the traffic to the wanted version, and back if users would feel it.
 
+mod ground;
+mod open;
+mod values;
+
 use std::path::PathBuf;
 
+use self::ground::{Bring, Ground, Held};
 use super::{
-    Session, canary_open, canary_values as values, image,
+    Session, image,
     registry_args::RegistryArgs,
     release_args::{self, ReleaseArgs},
 };
 use crate::{
     canary::{
-        self, Stopped, Verdict,
+        self, Ending, State, Stopped, Verdict,
         journal::{Journal, run_id},
         plan::{Asked, OnInterrupt, OnUndecided, Plan},
         probe::now_ms,
     },
     error::{Failure, Kind, Outcome},
-    home::Home,
-    local::{self, Client, Holder, Launch},
     name::VersionId,
     registry::Location,
-    release::{self, event::Event as ReleaseEvent},
-    spec::{Spec, Target},
-    traffic::{Local, Router, Split},
+    traffic::Split,
     weight::Weight,
 };
 
@@ -43,7 +44,7 @@ Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 somebody 
 Ctrl-C freezes the weight and leaves; a second one rolls back.")]
 pub struct CanaryArgs {
     #[command(subcommand)]
-    open: Option<canary_open::Open>,
+    open: Option<open::Open>,
     #[command(flatten)]
     start: StartArgs,
 }
@@ -103,7 +104,7 @@ struct StartArgs {
 
 pub async fn run(args: CanaryArgs, session: &Session) -> Result<Outcome, Failure> {
     match args.open {
-        Some(open) => canary_open::run(open, session).await,
+        Some(open) => open::run(open, session).await,
         None => start(&args.start, session).await,
     }
 }
@@ -112,30 +113,43 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let plan = plan(args)?;
     let prompts = values::prompts(args.prompts.as_deref())?;
     let home = release_args::home()?;
-    let found = args.release.find(&home)?;
-    if let Target::Kubernetes(_) = found.target {
-        return Err(values::on_kubernetes());
-    }
+    let ground = Ground::find(args.release.find(&home)?, home).await?;
     let run = run_id(now_ms(), std::process::id());
-    let lock = local::lock(&home, &found.name, &Holder::here("canary", &run))?;
-    let client = Client::ensure_running(&home, &found.name, &Launch::default()).await?;
-    let router = Router::Local(Local::new(client.clone()).await?);
-    let split = router.read().await?;
-    let held = held(&split, found.name.as_str())?;
-    let candidate = wanted(args, found.spec.as_ref(), &split, &home, session).await?;
+    let held = ground.hold(&run).await?;
+    let ended = match prepare(args, plan, run, &ground, &held, session).await {
+        Ok((journal, split)) => held.drive(&journal, split, prompts, session).await,
+        Err(failure) => Err(failure),
+    };
+    held.let_go().await?;
+    answer(&ground, ended?, args.report.as_deref(), session)
+}
+
+/// The candidate up, and the journal of the run that is to come.
+async fn prepare(
+    args: &StartArgs,
+    plan: Plan,
+    run: String,
+    ground: &Ground,
+    held: &Held<'_>,
+    session: &Session,
+) -> Result<(Journal, Split), Failure> {
+    let split = ground.router.read().await?;
+    let before = held_run(&split, ground.release.as_str())?;
+    let first = plan.steps()[0];
+    let candidate = wanted(args, first, &run, &split, ground, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
-    if held
+    if before
         .as_ref()
-        .is_some_and(|held| held.candidate != candidate)
+        .is_some_and(|before| before.candidate != candidate)
     {
-        return Err(open(&split, found.name.as_str()).into());
+        return Err(open(&split, ground.release.as_str()).into());
     }
-    let split = router.read().await?;
+    let split = ground.router.read().await?;
     let journal = Journal {
         // A held run goes on under its own name: it owns the split.
-        run_id: held.as_ref().map_or(run, |held| held.run_id.clone()),
+        run_id: before.map_or(run, |before| before.run_id),
         live: split.live.clone(),
         candidate,
         step: 0,
@@ -148,18 +162,7 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
         held: false,
         plan,
     };
-    let ground = Ground {
-        home: &home,
-        client: &client,
-        router: &router,
-        history: history(found.spec.as_ref()),
-        session,
-    };
-    let outcome = ground
-        .drive(&journal, split, prompts, args.report.as_deref())
-        .await;
-    drop(lock);
-    outcome
+    Ok((journal, split))
 }
 
 fn plan(args: &StartArgs) -> Result<Plan, Failure> {
@@ -184,7 +187,7 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
 }
 
 /// The journal of a held run, which a new one may go on from; any other open run refuses.
-fn held(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
+fn held_run(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
     let Some(value) = &split.journal else {
         return Ok(None);
     };
@@ -208,15 +211,17 @@ fn open(split: &Split, release: &str) -> canary::Error {
 /// The candidate, up and after its first token.
 async fn wanted(
     args: &StartArgs,
-    spec: Option<&Spec>,
+    weight: Weight,
+    run: &str,
     split: &Split,
-    home: &Home,
+    ground: &Ground,
+    held: &Held<'_>,
     session: &Session,
 ) -> Result<VersionId, Failure> {
     if let Some(version) = &args.version {
         return Ok(version.clone());
     }
-    let Some(spec) = spec else {
+    let Some(spec) = &ground.spec else {
         let waiting = split.candidate.clone();
         return waiting.ok_or_else(|| {
             Failure::usage("no infer.yaml says which version is wanted")
@@ -224,82 +229,46 @@ async fn wanted(
         });
     };
     let image = image::wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
-    let version = release::local::engine::version(spec, &image.digest.to_string())?;
+    let version = ground.version(spec, &image)?;
     // An open split belongs to its run; and what is up and waiting is up.
     if version == split.live || split.journal.is_some() {
         return Ok(version);
     }
-    let deploy = release::local::deploy::Deploy {
-        home,
+    let bring = Bring {
         spec,
         image: &image,
-        options: &args.registry.options(home),
-        no_traffic: true,
-        on_event: &|event: ReleaseEvent| {
-            // What it plans is a deploy's plan; the canary tells its own.
-            if !matches!(event, ReleaseEvent::Planned { .. }) {
-                session.ui.show(&event);
-            }
-        },
-        interrupt: &session.interrupt,
+        registry: &args.registry,
+        live: &split.live,
+        weight,
+        run,
     };
-    release::local::deploy::deploy(&deploy).await?;
+    held.bring(&bring, session).await?;
     Ok(version)
 }
 
-/// Old versions kept for `rollback`.
-pub(super) fn history(spec: Option<&Spec>) -> usize {
-    spec.map_or(release::local::verdict::HISTORY_DEFAULT, |spec| {
-        spec.rollout.history as usize
-    })
-}
-
-/// Where a canary of the local target happens.
-pub(super) struct Ground<'a> {
-    pub(super) home: &'a Home,
-    pub(super) client: &'a Client,
-    pub(super) router: &'a Router,
-    pub(super) history: usize,
-    pub(super) session: &'a Session,
-}
-
-impl Ground<'_> {
-    /// Drives the journal's plan and answers.
-    pub(super) async fn drive(
-        &self,
-        journal: &Journal,
-        split: Split,
-        prompts: crate::load::Prompts,
-        report: Option<&std::path::Path>,
-    ) -> Result<Outcome, Failure> {
-        let ui = &self.session.ui;
-        let setting = canary::local::Setting {
-            home: self.home,
-            client: self.client,
-            router: self.router,
-            history: self.history,
-            interrupt: &self.session.interrupt,
-            on_terminal: ui.can_ask(),
-            on_event: &|event| ui.show(&event),
-            on_release_event: &|event| ui.show(&event),
-        };
-        let (stopped, state) = canary::local::drive(&setting, journal, split, prompts).await?;
-        match stopped {
-            Stopped::Frozen { weight } => Err(frozen(self.client, weight)),
-            Stopped::Ended(ending) => {
-                if let Some(path) = report {
-                    values::write_report(path, &ending, &state)?;
-                    ui.note(&format!("report: {}", path.display()));
-                }
-                ui.answer(&*ending);
-                Ok(outcome(ending.verdict, ending.interrupted))
+/// Says how it ended, and writes the report.
+fn answer(
+    ground: &Ground,
+    (stopped, state): (Stopped, State),
+    report: Option<&std::path::Path>,
+    session: &Session,
+) -> Result<Outcome, Failure> {
+    match stopped {
+        Stopped::Frozen { weight } => Err(frozen(ground, weight)),
+        Stopped::Ended(ending) => {
+            let ending: &Ending = &ending;
+            if let Some(path) = report {
+                values::write_report(path, ending, &state)?;
+                session.ui.note(&format!("report: {}", path.display()));
             }
+            session.ui.answer(ending);
+            Ok(outcome(ending.verdict, ending.interrupted))
         }
     }
 }
 
-fn frozen(client: &Client, weight: Weight) -> Failure {
-    let release = client.release();
+fn frozen(ground: &Ground, weight: Weight) -> Failure {
+    let release = &ground.release;
     Failure {
         kind: Kind::Interrupted,
         message: format!("the canary of {release} is frozen at {weight}"),
@@ -308,7 +277,7 @@ fn frozen(client: &Client, weight: Weight) -> Failure {
     }
 }
 
-pub(super) fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {
+fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {
     match verdict {
         _ if interrupted => Outcome::Interrupted,
         Verdict::Held | Verdict::Promoted | Verdict::Aborted => Outcome::Done,

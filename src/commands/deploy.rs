@@ -8,7 +8,9 @@ use super::{
     release_file::ReleaseFile,
 };
 use crate::{
+    cluster::{Cluster, lease::Lock},
     error::{Failure, Outcome},
+    interrupt::Interrupt,
     local::{self, Holder},
     registry::{Location, Options},
     release::{
@@ -16,7 +18,7 @@ use crate::{
         event::{Deployed, Event},
         wanted::Image,
     },
-    render::{self, Overrides},
+    render::{self, Manifests, Overrides},
     spec::{Kubernetes, Spec, Target},
     ui::Moved,
 };
@@ -99,42 +101,76 @@ async fn kubernetes(
     place: &Kubernetes,
     session: &Session,
 ) -> Result<Deployed, Failure> {
-    let model = image::for_nodes(image)?;
-    let overrides = Overrides::read(spec.templates.as_deref())?;
-    let manifests = render::render(spec, Some(&model), &overrides)?;
-    let objects: Vec<_> = manifests
-        .objects
-        .into_iter()
-        .map(|object| object.value)
-        .collect();
     let cluster = release_args::cluster(place).await?;
     let run = run_id();
-    let lock = release::kubernetes::lock(
-        &cluster,
-        &spec.name,
-        &Holder::here("deploy", &run).to_string(),
-    )
-    .await?;
-    let deploy = release::kubernetes::Deploy {
+    let holder = Holder::here("deploy", &run).to_string();
+    let lock = release::kubernetes::lock(&cluster, &spec.name, &holder).await?;
+    let deploy = OnCluster {
         cluster: &cluster,
         lock: &lock,
-        release: &spec.name,
-        version: &manifests.version,
-        objects: &objects,
-        image: image.place.to_string(),
-        simulated: spec.engine.kind.is_simulated(),
-        served_model: spec.model.served_name.clone(),
-        startup_s: spec.rollout.startup_s,
-        drain_s: spec.rollout.drain_s,
-        endpoint: spec.traffic.endpoint.clone(),
-        history: spec.rollout.history as usize,
-        on_failure: spec.rollout.on_failure,
+        spec,
+        image,
         no_traffic: args.no_traffic,
+        replicas: None,
         run,
         on_event: &|event: Event| session.ui.show(&event),
         interrupt: &session.interrupt,
     };
-    let deployed = release::kubernetes::deploy(&deploy).await;
+    let deployed = deploy.run().await;
     lock.release(&cluster).await?;
-    Ok(deployed?)
+    deployed
+}
+
+/// The manifests of a wanted version for a cluster.
+pub(super) fn render(spec: &Spec, image: &Image) -> Result<Manifests, Failure> {
+    let model = image::for_nodes(image)?;
+    let overrides = Overrides::read(spec.templates.as_deref())?;
+    Ok(render::render(spec, Some(&model), &overrides)?)
+}
+
+/// A wanted version on its way into a cluster.
+pub(super) struct OnCluster<'a> {
+    pub(super) cluster: &'a Cluster,
+    pub(super) lock: &'a Lock,
+    pub(super) spec: &'a Spec,
+    pub(super) image: &'a Image,
+    pub(super) no_traffic: bool,
+    /// Replicas to begin with; those of infer.yaml without.
+    pub(super) replicas: Option<u32>,
+    pub(super) run: String,
+    pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
+    pub(super) interrupt: &'a Interrupt,
+}
+
+impl OnCluster<'_> {
+    pub(super) async fn run(&self) -> Result<Deployed, Failure> {
+        let spec = self.spec;
+        let manifests = render(spec, self.image)?;
+        let objects: Vec<_> = manifests
+            .objects
+            .into_iter()
+            .map(|object| object.value)
+            .collect();
+        let deploy = release::kubernetes::Deploy {
+            cluster: self.cluster,
+            lock: self.lock,
+            release: &spec.name,
+            version: &manifests.version,
+            objects: &objects,
+            image: self.image.place.to_string(),
+            simulated: spec.engine.kind.is_simulated(),
+            served_model: spec.model.served_name.clone(),
+            startup_s: spec.rollout.startup_s,
+            drain_s: spec.rollout.drain_s,
+            endpoint: spec.traffic.endpoint.clone(),
+            history: spec.rollout.history as usize,
+            on_failure: spec.rollout.on_failure,
+            no_traffic: self.no_traffic,
+            replicas: self.replicas,
+            run: self.run.clone(),
+            on_event: self.on_event,
+            interrupt: self.interrupt,
+        };
+        Ok(release::kubernetes::deploy(&deploy).await?)
+    }
 }

@@ -1,8 +1,6 @@
 //! One file a verb: its arguments and its `run`.
 
 pub mod canary;
-pub mod canary_open;
-pub mod canary_values;
 pub mod completions;
 pub mod delete;
 pub mod deploy;

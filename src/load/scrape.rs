@@ -68,6 +68,20 @@ impl ServerFigures {
         figures
     }
 
+    /// With those of another server: counts add up, shares take the highest.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let both = |a: Option<f64>, b: Option<f64>, of: fn(f64, f64) -> f64| match (a, b) {
+            (Some(a), Some(b)) => Some(of(a, b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            running: both(self.running, other.running, |a, b| a + b),
+            waiting: both(self.waiting, other.waiting, |a, b| a + b),
+            kv_cache: both(self.kv_cache, other.kv_cache, f64::max),
+        }
+    }
+
     pub fn is_empty(self) -> bool {
         self == Self::default()
     }

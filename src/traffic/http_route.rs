@@ -158,7 +158,7 @@ impl HttpRoute {
                         .object()
                         .await
                         .map_err(|_| self.failed("write", error))?;
-                    if self.split(&now).is_ok_and(|split| is_made(&split, change)) {
+                    if self.split(&now).is_ok_and(|split| split.is_made_by(change)) {
                         return Ok(now);
                     }
                     object = now;
@@ -273,6 +273,7 @@ impl HttpRoute {
             weight,
             token,
             journal,
+            writer: Some(last_writer(route)),
         })
     }
 
@@ -305,14 +306,6 @@ impl std::fmt::Debug for HttpRoute {
             .field("name", &self.name())
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the split already is what the change asks for.
-fn is_made(split: &Split, change: &Change) -> bool {
-    split.live == change.live
-        && split.candidate == change.candidate
-        && split.weight == change.weight
-        && split.journal == change.journal
 }
 
 /// The candidate's share of all, as written.

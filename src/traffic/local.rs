@@ -89,6 +89,7 @@ impl Local {
             weight: split.weight,
             token: split.generation.to_string(),
             journal: split.journal,
+            writer: None,
         })
     }
 }

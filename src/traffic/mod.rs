@@ -75,6 +75,8 @@ pub struct Split {
     pub token: String,
     /// The canary's journal, whoever wrote it.
     pub journal: Option<Value>,
+    /// Who wrote it last, for people; `None` where that is not kept.
+    pub writer: Option<String>,
 }
 
 impl Split {
@@ -84,6 +86,14 @@ impl Split {
             && self.candidate == other.candidate
             && self.weight == other.weight
             && self.run() == other.run()
+    }
+
+    /// Whether it already is what `change` asks for.
+    pub fn is_made_by(&self, change: &Change) -> bool {
+        self.live == change.live
+            && self.candidate == change.candidate
+            && self.weight == change.weight
+            && self.journal == change.journal
     }
 
     /// The run that owns the split: `run_id` of its journal.
@@ -167,6 +177,7 @@ mod tests {
             weight: Weight::ZERO,
             token: "7".to_owned(),
             journal: None,
+            writer: None,
         };
         assert_eq!(split.run(), None);
         split.journal = Some(json!({"run_id": "r-1", "step": 0}));

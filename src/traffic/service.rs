@@ -123,6 +123,7 @@ impl StableService {
             weight: Weight::ZERO,
             token: revision.unwrap_or_default().to_owned(),
             journal: text(JOURNAL),
+            writer: None,
         })
     }
 

@@ -160,6 +160,7 @@ impl Operator {
             history: 10,
             on_failure: OnFailure::Rollback,
             no_traffic: false,
+            replicas: None,
             run: "r-1".to_owned(),
             on_event: &|event| self.note(&event),
             interrupt: &self.interrupt,

@@ -5,8 +5,10 @@
     reason = "each test binary uses a part of it"
 )]
 
+pub mod bed;
 pub mod canned;
 pub mod fake_apiserver;
+pub mod fake_pods;
 pub mod faulty_registry;
 pub mod gguf;
 pub mod infer;

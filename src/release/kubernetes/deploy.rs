@@ -45,6 +45,8 @@ pub struct Deploy<'a> {
     pub on_failure: OnFailure,
     /// Leave the new version up beside live, without traffic.
     pub no_traffic: bool,
+    /// Replicas to bring it up with, for a version that is to carry a part of the traffic.
+    pub replicas: Option<u32>,
     /// Names this run in the journal.
     pub run: String,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
@@ -74,6 +76,7 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         history: this.history,
         on_failure: this.on_failure,
         no_traffic: this.no_traffic,
+        replicas: this.replicas,
         run: &this.run,
         on_event: this.on_event,
         interrupt: this.interrupt,
@@ -134,6 +137,7 @@ pub async fn rollback(this: &Rollback<'_>) -> Result<Deployed, Error> {
         history: known.revisions.len(),
         on_failure: OnFailure::Rollback,
         no_traffic: false,
+        replicas: None,
         run: &this.run,
         on_event: this.on_event,
         interrupt: this.interrupt,

@@ -1,14 +1,18 @@
 //! The life of a release on a cluster: what the verbs call.
 //!
 //! [`objects`] is pure. `up` brings a version up, `moves` gives it the traffic,
-//! `drain` ends the old one, `record` remembers; `views` reads.
+//! `drain` and `ends` end the old one, `record` remembers; `views` reads; `verdict` is what
+//! a canary asks for.
 
 mod deploy;
 mod drain;
+mod ends;
 mod moves;
 mod objects;
 mod record;
+mod room;
 mod up;
+mod verdict;
 mod views;
 
 use crate::{
@@ -24,6 +28,7 @@ use crate::{
 
 pub use self::{
     deploy::{Deploy, Rollback, deploy, rollback},
+    verdict::{Pools, Served},
     views::{delete, history, logs, status},
 };
 
@@ -55,4 +60,12 @@ fn is_absent(error: &TrafficError) -> bool {
 /// Takes the release's lock, or says who holds it.
 pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Result<Lock, Error> {
     Ok(lease::lock(cluster, release, holder).await?)
+}
+
+/// Who holds the release's lock, and since when.
+pub async fn holder(
+    cluster: &Cluster,
+    release: &ReleaseName,
+) -> Result<Option<(String, String)>, Error> {
+    Ok(lease::holder(cluster, release).await?)
 }

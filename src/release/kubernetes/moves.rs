@@ -1,23 +1,20 @@
 //! A version's way to all of the traffic of a release, and what follows it.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    drain::{drain, stop},
+    drain::stop,
+    ends::Ends,
     objects::{self, without_traffic},
     record::{self, Recipe, Record},
-    router,
-    up::{Up, deployments, refuse_foreign},
+    room, router,
+    up::{Up, refuse_foreign},
 };
 use crate::{
     cluster::{
         Cluster,
         apply::{Apply, apply, create},
-        gpus,
-        inventory::{self, VERSION, label},
         lease::Lock,
     },
     interrupt::Interrupt,
@@ -42,6 +39,8 @@ pub(super) struct Move<'a> {
     pub(super) history: usize,
     pub(super) on_failure: OnFailure,
     pub(super) no_traffic: bool,
+    /// Replicas to bring it up with; those of its recipe without.
+    pub(super) replicas: Option<u32>,
     pub(super) run: &'a str,
     pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub(super) interrupt: &'a Interrupt,
@@ -95,21 +94,10 @@ impl Move<'_> {
     /// Says how many GPUs the move needs and how many are free; an autoscaler may
     /// add some, so it is said and not refused.
     async fn room(&self) {
-        let Some((resource, needed)) = objects::gpus(&self.recipe.objects) else {
-            return;
-        };
-        // Without the right to list nodes there is nothing to say.
-        let Ok(nodes) = gpus::read(self.cluster).await else {
-            return;
-        };
-        let offered = gpus::offered(&nodes, &resource, &[]);
-        let message = format!(
-            "needs {needed} × {resource}, {} of {} free ({})",
-            offered.free,
-            offered.allocatable,
-            gpus::summary(&nodes)
-        );
-        (self.on_event)(Event::Noticed { message });
+        if let Some(room) = room::look(self.cluster, &self.recipe.objects).await {
+            let message = room.sentence();
+            (self.on_event)(Event::Noticed { message });
+        }
     }
 
     pub(super) async fn serve(
@@ -130,6 +118,7 @@ impl Move<'_> {
             release: self.release,
             version: &version,
             recipe: self.recipe,
+            replicas: self.replicas,
             on_event: self.on_event,
             interrupt: self.interrupt,
         };
@@ -193,7 +182,7 @@ impl Move<'_> {
             let change = self.change(split, version);
             router.write(split, &change).await?;
             if !self.no_traffic {
-                self.stable_service(router, &change).await?;
+                self.ends().stable_service(router, &change).await?;
             }
         }
         if self.no_traffic && old.is_some() {
@@ -207,8 +196,8 @@ impl Move<'_> {
         });
         planned.record.history.promote(version, self.history);
         record::write(self.cluster, self.release, &mut planned.record).await?;
-        self.end_others(&planned.record, version).await?;
-        self.prune(&planned.record).await
+        self.ends().others(&planned.record, version).await?;
+        self.ends().prune(&planned.record).await
     }
 
     /// A route that was just created: a gateway that says no is told at once.
@@ -234,50 +223,13 @@ impl Move<'_> {
         }
     }
 
-    /// Behind a route the stable Service follows, for clients inside the cluster.
-    async fn stable_service(&self, router: &Router, change: &Change) -> Result<(), Error> {
-        if !matches!(router, Router::HttpRoute(_)) {
-            return Ok(());
+    fn ends(&self) -> Ends<'_> {
+        Ends {
+            cluster: self.cluster,
+            release: self.release,
+            drain_s: self.recipe.drain_s,
+            on_event: self.on_event,
         }
-        let service =
-            crate::traffic::service::StableService::new(self.cluster.clone(), self.release.clone());
-        let service = service.await?;
-        let read = service.read().await?;
-        service.write(&read, change).await?;
-        Ok(())
-    }
-
-    /// Drains whatever runs beside `version`.
-    async fn end_others(&self, record: &Record, version: &VersionId) -> Result<(), Error> {
-        for deployment in deployments(self.cluster, self.release).await? {
-            let runs = deployment.pointer("/spec/replicas").and_then(Value::as_u64) != Some(0);
-            match version_of(&deployment) {
-                Some(other) if other != *version && runs => self.end(record, &other).await?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn end(&self, record: &Record, old: &VersionId) -> Result<(), Error> {
-        let revision = record.history.find(old).map(|known| known.revision);
-        let recipe = match revision {
-            Some(revision) => record::recipe(self.cluster, self.release, revision).await?,
-            None => None,
-        };
-        let limit = recipe
-            .as_ref()
-            .map_or(self.recipe.drain_s, |recipe| recipe.drain_s);
-        let limit = Duration::from_secs(limit);
-        drain(
-            self.cluster,
-            self.release,
-            old,
-            recipe.as_ref(),
-            limit,
-            self.on_event,
-        )
-        .await
     }
 
     async fn remember(&self, record: &mut Record, version: &VersionId) -> Result<(), Error> {
@@ -304,31 +256,6 @@ impl Move<'_> {
         });
         Ok(())
     }
-
-    /// Deletes versions that the history no longer has, and nothing else.
-    async fn prune(&self, record: &Record) -> Result<(), Error> {
-        record::prune(self.cluster, self.release, &record.history).await?;
-        let there = deployments(self.cluster, self.release).await?;
-        let unknown = |version: &VersionId| record.history.find(version).is_none();
-        if !there
-            .iter()
-            .filter_map(version_of)
-            .any(|version| unknown(&version))
-        {
-            return Ok(());
-        }
-        let all = inventory::find(self.cluster, self.release).await?;
-        // Shared objects have no version and stay.
-        let kept = |object: &Value| version_of(object).is_none_or(|version| !unknown(&version));
-        for object in inventory::to_prune(self.release, &all, &[], kept) {
-            inventory::delete(self.cluster, &object).await?;
-        }
-        Ok(())
-    }
-}
-
-fn version_of(object: &Value) -> Option<VersionId> {
-    label(object, VERSION)?.parse().ok()
 }
 
 fn sentence(action: &Action) -> &'static str {

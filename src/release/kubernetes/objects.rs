@@ -65,16 +65,22 @@ pub(super) fn without_traffic(holder: &Value) -> Value {
     object
 }
 
-/// The objects with every Deployment at `replicas`.
-pub(super) fn scaled(objects: &[Value], replicas: u32) -> Vec<Value> {
-    let mut objects: Vec<_> = objects
-        .iter()
+/// All objects, with every Deployment at `replicas`.
+pub(super) fn with_replicas(objects: &[Value], replicas: u32) -> Vec<Value> {
+    let mut objects = objects.to_vec();
+    for object in objects
+        .iter_mut()
         .filter(|object| kind(object) == "Deployment")
-        .cloned()
-        .collect();
-    for object in &mut objects {
+    {
         object["spec"]["replicas"] = json!(replicas);
     }
+    objects
+}
+
+/// The Deployments alone, at `replicas`.
+pub(super) fn scaled(objects: &[Value], replicas: u32) -> Vec<Value> {
+    let mut objects = with_replicas(objects, replicas);
+    objects.retain(|object| kind(object) == "Deployment");
     objects
 }
 

@@ -13,7 +13,7 @@ use crate::{
         inventory::{MANAGED_BY, MANAGER, RELEASE, delete, of_release},
         kind::CONFIG_MAP,
     },
-    name::ReleaseName,
+    name::{ReleaseName, VersionId},
     release::{Error, history::History},
 };
 
@@ -104,6 +104,19 @@ pub(super) async fn recipe(
         .get(&CONFIG_MAP, &recipe_name(release, revision))
         .await?;
     found.map(|found| data(&found, RECIPE)).transpose()
+}
+
+/// What brings `version` up again; `None` where its revision is gone.
+pub(super) async fn recipe_of(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    record: &Record,
+    version: &VersionId,
+) -> Result<Option<Recipe>, Error> {
+    match record.history.find(version) {
+        Some(known) => recipe(cluster, release, known.revision).await,
+        None => Ok(None),
+    }
 }
 
 /// Deletes recipes of revisions that the history no longer has.

@@ -38,6 +38,8 @@ pub(super) struct Up<'a> {
     pub(super) release: &'a ReleaseName,
     pub(super) version: &'a VersionId,
     pub(super) recipe: &'a Recipe,
+    /// Replicas it is to have; those of its recipe without.
+    pub(super) replicas: Option<u32>,
     pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub(super) interrupt: &'a Interrupt,
 }
@@ -45,12 +47,25 @@ pub(super) struct Up<'a> {
 impl Up<'_> {
     /// Applies the version's objects and waits for its first token.
     pub(super) async fn bring(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
-        for object in &self.recipe.objects {
+        let objects = match self.replicas {
+            Some(replicas) => objects::with_replicas(&self.recipe.objects, replicas),
+            None => self.recipe.objects.clone(),
+        };
+        for object in &objects {
             refuse_foreign(self.cluster, object, self.release).await?;
             apply::apply(self.cluster, object, Apply::Keep).await?;
         }
         self.follow(seconds).await?;
         self.first_token(seconds).await
+    }
+
+    /// Takes it to `self.replicas` and waits until all of them are Ready.
+    pub(super) async fn scale(&self) -> Result<(), Error> {
+        let replicas = self.replicas.unwrap_or(1);
+        for object in objects::scaled(&self.recipe.objects, replicas) {
+            apply::apply(self.cluster, &object, Apply::Keep).await?;
+        }
+        self.follow(&mut PhaseSeconds::default()).await
     }
 
     async fn follow(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {

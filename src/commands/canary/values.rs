@@ -17,7 +17,7 @@ use crate::{
 const PROMPTS_BYTES_MAX: u64 = 256 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Undecided {
+pub(super) enum Undecided {
     /// Back to the weight of before the run
     Restore,
     /// The weight stays
@@ -34,7 +34,7 @@ impl From<Undecided> for OnUndecided {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Interrupted {
+pub(super) enum Interrupted {
     /// The candidate gets nothing any more
     RollBack,
     /// The weight stays, for `infer canary resume`
@@ -50,14 +50,8 @@ impl From<Interrupted> for OnInterrupt {
     }
 }
 
-/// The refusal of a target that canaries do not reach yet.
-pub fn on_kubernetes() -> Failure {
-    Failure::usage("`infer canary` does not work on Kubernetes yet; target local does")
-        .hint("move all traffic at once, after the first token: `infer deploy`")
-}
-
 /// `90s`, `10m`, `1h30m`.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let parsed: jiff::SignedDuration = text
         .parse()
         .map_err(|_| "use a time such as 90s, 10m or 1h30m".to_owned())?;
@@ -68,7 +62,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// `20%` or `20`, as a fraction.
-pub fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').unwrap_or(text);
     let percent: f64 = number
         .parse()
@@ -81,7 +75,7 @@ pub fn percent(text: &str) -> Result<f64, String> {
 }
 
 /// The probes' prompts: a file's, or built-in ones.
-pub fn prompts(path: Option<&Path>) -> Result<Prompts, Failure> {
+pub(super) fn prompts(path: Option<&Path>) -> Result<Prompts, Failure> {
     let Some(path) = path else {
         return Ok(probe::built_in(probe::now_ms()));
     };
@@ -100,7 +94,7 @@ pub fn prompts(path: Option<&Path>) -> Result<Prompts, Failure> {
 }
 
 /// Writes the comparison as one HTML file.
-pub fn write_report(path: &Path, ending: &Ending, state: &State) -> Result<(), Failure> {
+pub(super) fn write_report(path: &Path, ending: &Ending, state: &State) -> Result<(), Failure> {
     let page = crate::canary::report::page(ending, state);
     write_atomically(path, page.as_bytes()).map_err(|error| {
         let mut failure = Failure::failed(&error);

@@ -1,0 +1,323 @@
+//! Where a canary happens: the release's target, held by this run.
+
+use crate::{
+    canary::{
+        self, Error, Fleet, State, Stopped,
+        cluster::{ClusterFleet, Locked},
+        journal::Journal,
+        local::LocalFleet,
+    },
+    cluster::{Cluster, lease},
+    commands::{
+        Session, deploy,
+        registry_args::RegistryArgs,
+        release_args::{self, Found},
+    },
+    error::Failure,
+    home::Home,
+    load::Prompts,
+    local::{self, Client, Holder, Launch},
+    name::{ReleaseName, VersionId},
+    release::{
+        self,
+        event::Event as ReleaseEvent,
+        kubernetes::{self, Pools, Served},
+        wanted::Image,
+    },
+    spec::{Spec, Target},
+    traffic::{Local, Router, Split},
+    weight::Weight,
+};
+
+/// A release's target, found but not held.
+pub(super) struct Ground {
+    pub(super) release: ReleaseName,
+    pub(super) spec: Option<Spec>,
+    pub(super) router: Router,
+    place: Place,
+}
+
+enum Place {
+    Here { home: Home, client: Client },
+    There(Cluster),
+}
+
+/// A release that is this run's to move until it is let go.
+pub(super) struct Held<'a> {
+    ground: &'a Ground,
+    hold: Hold<'a>,
+}
+
+enum Hold<'a> {
+    Here {
+        home: &'a Home,
+        client: &'a Client,
+        _lock: local::Lock,
+    },
+    There {
+        cluster: &'a Cluster,
+        lock: lease::Lock,
+    },
+}
+
+impl Ground {
+    pub(super) async fn find(found: Found, home: Home) -> Result<Self, Failure> {
+        let Found { name, target, spec } = found;
+        let (router, place) = match &target {
+            Target::Local => {
+                let client = Client::ensure_running(&home, &name, &Launch::default()).await?;
+                let router = Router::Local(Local::new(client.clone()).await?);
+                (router, Place::Here { home, client })
+            }
+            Target::Kubernetes(place) => {
+                let cluster = release_args::cluster(place).await?;
+                let router = kubernetes::router(&cluster, &name).await?;
+                let router = router.ok_or_else(|| release::Error::NoRelease {
+                    release: name.clone(),
+                })?;
+                (router, Place::There(cluster))
+            }
+        };
+        Ok(Self {
+            release: name,
+            spec,
+            router,
+            place,
+        })
+    }
+
+    /// Old versions kept for `rollback`.
+    fn history(&self) -> usize {
+        let spec = self.spec.as_ref();
+        spec.map_or(release::local::verdict::HISTORY_DEFAULT, |spec| {
+            spec.rollout.history as usize
+        })
+    }
+
+    /// Takes the release's lock, or says who has it.
+    pub(super) async fn hold(&self, run: &str) -> Result<Held<'_>, Failure> {
+        let holder = Holder::here("canary", run);
+        let hold = match &self.place {
+            Place::Here { home, client } => Hold::Here {
+                home,
+                client,
+                _lock: local::lock(home, &self.release, &holder)?,
+            },
+            Place::There(cluster) => {
+                let holder = holder.to_string();
+                let lock = kubernetes::lock(cluster, &self.release, &holder).await?;
+                Hold::There { cluster, lock }
+            }
+        };
+        Ok(Held { ground: self, hold })
+    }
+
+    /// Who is at it now, for people.
+    pub(super) async fn holder(&self) -> Result<Option<String>, Failure> {
+        Ok(match &self.place {
+            Place::Here { home, .. } => {
+                let holder = local::holder(home, &self.release)?;
+                holder.map(|holder| format!("{} (process {})", holder.who, holder.pid))
+            }
+            Place::There(cluster) => {
+                let holder = kubernetes::holder(cluster, &self.release).await?;
+                holder.map(|(who, since)| format!("{who} (since {since})"))
+            }
+        })
+    }
+
+    /// The id that `spec` and `image` have as a version on this target.
+    pub(super) fn version(&self, spec: &Spec, image: &Image) -> Result<VersionId, Failure> {
+        Ok(match &self.place {
+            Place::Here { .. } => release::local::engine::version(spec, &image.digest.to_string())?,
+            Place::There(_) => deploy::render(spec, image)?.version,
+        })
+    }
+}
+
+impl Held<'_> {
+    /// Gives the release back, so that the next one need not wait.
+    pub(super) async fn let_go(self) -> Result<(), Failure> {
+        match self.hold {
+            Hold::Here { .. } => Ok(()),
+            Hold::There { cluster, lock } => Ok(lock.release(cluster).await?),
+        }
+    }
+
+    /// Brings the wanted version up beside live, without traffic.
+    pub(super) async fn bring(&self, bring: &Bring<'_>, session: &Session) -> Result<(), Failure> {
+        let on_event = |event: ReleaseEvent| {
+            // What it plans is a deploy's plan; the canary tells its own.
+            if !matches!(event, ReleaseEvent::Planned { .. }) {
+                session.ui.show(&event);
+            }
+        };
+        match &self.hold {
+            Hold::Here { home, .. } => {
+                let deploy = release::local::deploy::Deploy {
+                    home,
+                    spec: bring.spec,
+                    image: bring.image,
+                    options: &bring.registry.options(home),
+                    no_traffic: true,
+                    on_event: &on_event,
+                    interrupt: &session.interrupt,
+                };
+                release::local::deploy::deploy(&deploy).await?;
+            }
+            Hold::There { cluster, lock } => {
+                let pools = self.pools(cluster, session, &on_event);
+                let replicas = pools.replicas_for(bring.live, bring.weight).await?;
+                let deploy = deploy::OnCluster {
+                    cluster,
+                    lock,
+                    spec: bring.spec,
+                    image: bring.image,
+                    no_traffic: true,
+                    replicas: Some(replicas),
+                    run: bring.run.to_owned(),
+                    on_event: &on_event,
+                    interrupt: &session.interrupt,
+                };
+                deploy.run().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drives the journal's plan to its end.
+    pub(super) async fn drive(
+        &self,
+        journal: &Journal,
+        split: Split,
+        prompts: Prompts,
+        session: &Session,
+    ) -> Result<(Stopped, State), Failure> {
+        let ui = &session.ui;
+        let driven = match &self.hold {
+            Hold::Here { home, client, .. } => {
+                let setting = canary::local::Setting {
+                    home,
+                    client,
+                    router: &self.ground.router,
+                    history: self.ground.history(),
+                    interrupt: &session.interrupt,
+                    on_terminal: ui.can_ask(),
+                    on_event: &|event| ui.show(&event),
+                    on_release_event: &|event| ui.show(&event),
+                };
+                canary::local::drive(&setting, journal, split, prompts).await
+            }
+            Hold::There { cluster, lock } => {
+                let endpoint = self.ground.spec.as_ref();
+                let endpoint = endpoint.and_then(|spec| spec.traffic.endpoint.as_deref());
+                let setting = canary::cluster::Setting {
+                    cluster,
+                    lock,
+                    release: &self.ground.release,
+                    router: &self.ground.router,
+                    endpoint,
+                    history: self.ground.history(),
+                    interrupt: &session.interrupt,
+                    on_terminal: ui.can_ask(),
+                    on_event: &|event| ui.show(&event),
+                    on_release_event: &|event| ui.show(&event),
+                };
+                canary::cluster::drive(&setting, journal, split, prompts).await
+            }
+        };
+        Ok(driven?)
+    }
+
+    /// Gives everything to the candidate, or takes it out; the loser is then ended.
+    pub(super) async fn end(
+        &self,
+        split: &Split,
+        journal: &Journal,
+        promote: bool,
+        session: &Session,
+    ) -> Result<Ended, Failure> {
+        let ui = &session.ui;
+        let on_event = |event: ReleaseEvent| ui.show(&event);
+        match &self.hold {
+            Hold::Here { home, client, .. } => {
+                let fleet = LocalFleet {
+                    home,
+                    client,
+                    history: self.ground.history(),
+                    on_event: &on_event,
+                };
+                let simulated = client.state().await?.simulated;
+                let loser = end(&self.ground.router, &fleet, split, journal, promote).await?;
+                Ok(Ended { simulated, loser })
+            }
+            Hold::There { cluster, lock } => {
+                let fleet = ClusterFleet {
+                    pools: self.pools(cluster, session, &on_event),
+                    router: &self.ground.router,
+                    live: &journal.live,
+                    history: self.ground.history(),
+                };
+                let traffic = Locked {
+                    router: &self.ground.router,
+                    lock,
+                    on_event: &|event| ui.show(&event),
+                };
+                let served = Served::read(cluster, &self.ground.release, &journal.candidate).await;
+                let loser = end(&traffic, &fleet, split, journal, promote).await?;
+                Ok(Ended {
+                    simulated: served.is_ok_and(|served| served.simulated),
+                    loser,
+                })
+            }
+        }
+    }
+
+    fn pools<'a>(
+        &'a self,
+        cluster: &'a Cluster,
+        session: &'a Session,
+        on_event: &'a (dyn Fn(ReleaseEvent) + Send + Sync),
+    ) -> Pools<'a> {
+        Pools {
+            cluster,
+            release: &self.ground.release,
+            on_event,
+            interrupt: &session.interrupt,
+        }
+    }
+}
+
+/// What is brought up, for which share.
+pub(super) struct Bring<'a> {
+    pub(super) spec: &'a Spec,
+    pub(super) image: &'a Image,
+    pub(super) registry: &'a RegistryArgs,
+    pub(super) live: &'a VersionId,
+    pub(super) weight: Weight,
+    pub(super) run: &'a str,
+}
+
+/// What came of `promote` or `abort`.
+pub(super) struct Ended {
+    pub(super) simulated: bool,
+    /// Whether the loser could be ended; the traffic has moved all the same.
+    pub(super) loser: Result<(), Error>,
+}
+
+async fn end(
+    traffic: &impl canary::Traffic,
+    fleet: &impl Fleet,
+    split: &Split,
+    journal: &Journal,
+    promote: bool,
+) -> Result<Result<(), Error>, Error> {
+    if promote {
+        fleet.ready(&journal.candidate, Weight::ALL).await?;
+        canary::promote(traffic, split, journal).await?;
+        Ok(fleet.promoted(&journal.candidate).await)
+    } else {
+        canary::roll_back(traffic, split, journal).await?;
+        Ok(fleet.refused(&journal.candidate).await)
+    }
+}

@@ -1,0 +1,158 @@
+//! What can be done about a canary that is open: `status`, `resume`, `promote`, `abort`.
+
+use std::path::PathBuf;
+
+use super::{answer, ground::Ground, outcome, values};
+use crate::{
+    canary::{
+        self, Ending, Event, SplitResult, Verdict, VersionResult, Versions,
+        journal::Journal,
+        open::{OpenCanary, Whereabouts},
+        probe::now_ms,
+        share::Share,
+        tally::Side,
+    },
+    commands::{
+        Session,
+        release_args::{self, ReleaseArgs},
+    },
+    error::{Failure, Outcome},
+    traffic::Split,
+    weight::Weight,
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Open {
+    /// Show the open canary; exit code 4 where nobody is at it any more
+    Status(OpenArgs),
+    /// Take an open canary over where it stopped
+    Resume(ResumeArgs),
+    /// Give the candidate everything, without a judgement
+    Promote(OpenArgs),
+    /// End the canary: the candidate gets nothing any more
+    Abort(OpenArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  infer canary status chat")]
+pub(super) struct OpenArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  infer canary resume chat")]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    release: ReleaseArgs,
+    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    #[arg(long, value_name = "FILE.jsonl")]
+    prompts: Option<PathBuf>,
+    /// Also write the comparison as one HTML file
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+pub(super) async fn run(open: Open, session: &Session) -> Result<Outcome, Failure> {
+    match open {
+        Open::Status(args) => status(&args.release, session).await,
+        Open::Resume(args) => resume(&args, session).await,
+        Open::Promote(args) => end(&args.release, session, Verdict::Promoted).await,
+        Open::Abort(args) => end(&args.release, session, Verdict::Aborted).await,
+    }
+}
+
+async fn place(release: &ReleaseArgs) -> Result<Ground, Failure> {
+    let home = release_args::home()?;
+    Ground::find(release.find(&home)?, home).await
+}
+
+/// The split as it is now, and the story of the run that owns it.
+async fn open(ground: &Ground) -> Result<(Split, Journal), Failure> {
+    let split = ground.router.read().await?;
+    let Some(value) = &split.journal else {
+        let release = ground.release.to_string();
+        return Err(canary::Error::NoneOpen { release }.into());
+    };
+    let journal = Journal::read(value).map_err(canary::Error::from)?;
+    Ok((split, journal))
+}
+
+async fn status(release: &ReleaseArgs, session: &Session) -> Result<Outcome, Failure> {
+    let ground = place(release).await?;
+    let (split, journal) = open(&ground).await?;
+    let holder = ground.holder().await?;
+    let open = OpenCanary::new(ground.release.as_str(), &journal, split.weight, holder);
+    let abandoned = matches!(open.whereabouts, Whereabouts::Abandoned);
+    session.ui.answer(&open);
+    Ok(if abandoned {
+        Outcome::Undecided
+    } else {
+        Outcome::Done
+    })
+}
+
+async fn resume(args: &ResumeArgs, session: &Session) -> Result<Outcome, Failure> {
+    let prompts = values::prompts(args.prompts.as_deref())?;
+    let ground = place(&args.release).await?;
+    let (_, journal) = open(&ground).await?;
+    let held = ground.hold(&journal.run_id).await?;
+    // What was read before the lock was ours may be old.
+    let ended = match open(&ground).await {
+        Ok((split, journal)) => held.drive(&journal, split, prompts, session).await,
+        Err(failure) => Err(failure),
+    };
+    held.let_go().await?;
+    answer(&ground, ended?, args.report.as_deref(), session)
+}
+
+/// `promote` and `abort`: one write, then the loser is drained.
+async fn end(
+    release: &ReleaseArgs,
+    session: &Session,
+    verdict: Verdict,
+) -> Result<Outcome, Failure> {
+    let started_ms = now_ms();
+    let ground = place(release).await?;
+    let (_, journal) = open(&ground).await?;
+    let held = ground.hold(&journal.run_id).await?;
+    let promote = verdict == Verdict::Promoted;
+    let (weight, reason) = if promote {
+        (Weight::ALL, "promoted by its operator, without a judgement")
+    } else {
+        (Weight::ZERO, "aborted by its operator")
+    };
+    if promote {
+        let text = reason.to_owned();
+        session.ui.show(&Event::Note { text });
+    }
+    let ended = match open(&ground).await {
+        Ok((split, journal)) => {
+            let ended = held.end(&split, &journal, promote, session).await;
+            ended.map(|ended| (split, journal, ended))
+        }
+        Err(failure) => Err(failure),
+    };
+    held.let_go().await?;
+    let (split, journal, ended) = ended?;
+    if let Err(error) = ended.loser {
+        let text = format!("the traffic has moved, but the loser could not be ended: {error}");
+        session.ui.show(&Event::Warning { text });
+    }
+    let nothing = Side::default();
+    session.ui.answer(&Ending {
+        verdict,
+        release: ground.release.to_string(),
+        weight: weight.percent(),
+        split: SplitResult::new(split.weight, &Share::default()),
+        reason: reason.to_owned(),
+        simulated: ended.simulated,
+        versions: Versions {
+            live: VersionResult::new(&journal.live, &nothing),
+            candidate: VersionResult::new(&journal.candidate, &nothing),
+        },
+        seconds: canary::tally::seconds(now_ms().saturating_sub(started_ms)),
+        interrupted: false,
+    });
+    Ok(outcome(verdict, false))
+}

@@ -1,0 +1,163 @@
+//! What goes wrong around a canary: the API server, the gateway's controller, its proxy,
+//! another writer, and `infer` itself.
+
+use serde_json::Value;
+
+use super::{
+    simulated::{RELEASE, deployed, on},
+    traffic::{end_whole, load},
+};
+use crate::support::{
+    bed::Namespace,
+    process::{Process, wait_until},
+};
+
+const CANDIDATE: &str = "engine.env.REVISION=2";
+
+fn canary(namespace: &Namespace, more: &[&str]) -> Process {
+    let mut words = vec!["canary", "--set", CANDIDATE];
+    words.extend(more);
+    namespace.start(&words)
+}
+
+#[test]
+fn an_api_server_that_is_away_for_half_a_minute_loses_nothing() {
+    let (namespace, _pods) = on(Namespace::alone("outage"), 2);
+    let traffic = load(&namespace, "10", "8");
+    let mut run = canary(
+        &namespace,
+        &[
+            "--weight",
+            "20",
+            "--for",
+            "10m",
+            "--promote",
+            "--probe-rate",
+            "4",
+        ],
+    );
+    run.event("weight-set");
+    let server = namespace.bed.component("kube-apiserver");
+    server.stop();
+    for _ in 0..6 {
+        // Five seconds each: probes go on through the gateway meanwhile.
+        run.event("judged");
+    }
+    server.go_on();
+    let result = run.event("result");
+    assert_eq!(result["verdict"], "promoted", "{result}");
+    assert_eq!(run.exit_code(), Some(0));
+    end_whole(traffic);
+}
+
+#[test]
+fn a_gateway_that_does_not_move_is_noticed_and_not_judged() {
+    let (namespace, _pods) = on(Namespace::alone("stalled"), 2);
+    let traffic = load(&namespace, "10", "8");
+    let controller = namespace.bed.component("contour");
+    let mut run = canary(
+        &namespace,
+        &["--weight", "50", "--for", "45s", "--pool-noise", "1%"],
+    );
+    run.event("begun");
+    controller.stop();
+    let wrong = run.event("split-wrong");
+    assert!(
+        wrong["measured"].as_f64().is_some_and(|share| share < 0.1),
+        "{wrong}"
+    );
+    let result = run.event("result");
+    assert_eq!(result["verdict"], "undecided", "{result}");
+    assert!(
+        result["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("split")),
+        "{result}"
+    );
+    assert_eq!(run.exit_code(), Some(4));
+    controller.go_on();
+    end_whole(traffic);
+}
+
+#[test]
+fn a_weight_that_another_field_manager_reverts_is_a_conflict_that_names_it() {
+    let (namespace, _pods) = deployed("reverted", 2);
+    let traffic = load(&namespace, "10", "8");
+    let mut run = canary(&namespace, &["--weight", "20", "--for", "10m"]);
+    run.event("weight-set");
+    let route = namespace.get("httproute", RELEASE);
+    let default = last_rule(&route);
+    let mut rules = route["spec"]["rules"].clone();
+    rules[default]["backendRefs"][0]["weight"] = 1.into();
+    rules[default]["backendRefs"][1]["weight"] = 99.into();
+    let patch = serde_json::json!([{"op": "replace", "path": "/spec/rules", "value": rules}]);
+    namespace.kubectl(&[
+        "patch",
+        "httproute",
+        RELEASE,
+        "--type=json",
+        "--field-manager=gitops-bot",
+        "-p",
+        &patch.to_string(),
+    ]);
+    let ended = wait_until("infer gives up", || {
+        let line: Value = serde_json::from_str(&run.line()).expect("JSON");
+        (line["event"] == "error").then_some(line)
+    });
+    assert_eq!(run.exit_code(), Some(5), "{ended}");
+    assert!(ended.to_string().contains("gitops-bot"), "{ended}");
+    namespace.infer(&["canary", "abort"]).expect_code(0);
+    end_whole(traffic);
+}
+
+/// The rule that splits; pins come before it.
+fn last_rule(route: &Value) -> usize {
+    route["spec"]["rules"].as_array().expect("rules").len() - 1
+}
+
+#[test]
+fn killed_at_each_step_it_is_resumed_where_it_was() {
+    let (namespace, _pods) = deployed("killed", 2);
+    let traffic = load(&namespace, "20", "8");
+    let mut run = canary(
+        &namespace,
+        &["--steps", "10,50,100", "--for", "10m", "--probe-rate", "8"],
+    );
+    run.event("weight-set");
+    run.kill();
+    let status = namespace.infer(&["status"]).result();
+    assert_eq!(status["weight"], 10, "{status}");
+    // The lease outlives its holder for a while; resuming waits for that, and no longer.
+    let mut run = resume(&namespace);
+    assert_eq!(run.event("weight-set")["weight"], 10);
+    assert_eq!(run.event("weight-set")["weight"], 50);
+    run.kill();
+    let mut run = resume(&namespace);
+    assert_eq!(run.event("weight-set")["weight"], 50);
+    let result = run.event("result");
+    assert_eq!(result["verdict"], "promoted", "{result}");
+    end_whole(traffic);
+}
+
+/// Resumes as soon as the lock of the killed run has expired.
+fn resume(namespace: &Namespace) -> Process {
+    namespace.infer(&["canary", "resume"]).expect_code(5);
+    wait_until("the lock expires", || {
+        (namespace.infer(&["canary", "status"]).code() == 4).then_some(())
+    });
+    namespace.start(&["canary", "resume"])
+}
+
+#[test]
+fn a_proxy_that_restarts_is_no_reason_to_roll_back() {
+    let (namespace, _pods) = on(Namespace::alone("proxy"), 2);
+    let mut run = canary(
+        &namespace,
+        &["--weight", "20", "--for", "5m", "--probe-rate", "4"],
+    );
+    run.event("weight-set");
+    namespace.bed.restart("envoy");
+    let result = run.event("result");
+    assert_ne!(result["verdict"], "rolled-back", "{result}");
+    assert_eq!(result["verdict"], "held", "{result}");
+}

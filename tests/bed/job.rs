@@ -1,0 +1,203 @@
+//! The job on the real node: a real registry, containerd, kubelet, Envoy and llama-server;
+//! nothing is simulated but the number of GPUs.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::traffic::{end_whole, envoy_counts, load, who_answers};
+use crate::support::{bed::Namespace, gguf::tiny_llama, process::wait_until};
+
+const RELEASE: &str = "tiny";
+
+/// A namespace with a packed model and an `infer.yaml` that serves it on the real node.
+fn packed(what: &str) -> Namespace {
+    let namespace = Namespace::new(what);
+    namespace.place.write("tiny.gguf", tiny_llama(2, 1));
+    let image = namespace.bed.setting("LLAMA_IMAGE");
+    let repository = format!(
+        "{}/{}/model",
+        namespace.bed.setting("REGISTRY"),
+        namespace.name
+    );
+    let node = namespace.bed.setting("NODE");
+    namespace.place.write(
+        "infer.yaml",
+        format!(
+            "name: {RELEASE}\n\
+             model: {{source: tiny.gguf, image: {repository}}}\n\
+             engine: {{kind: llama.cpp, image: \"{image}\", args: {{threads: 1, parallel: 4}}}}\n\
+             hardware: {{gpus: 1, memory: 512Mi, node_selector: {{kubernetes.io/hostname: {node}}}}}\n\
+             rollout: {{startup: 2m, drain: 5s}}\n{}",
+            namespace.target()
+        ),
+    );
+    namespace.result(&["pack"]);
+    namespace
+}
+
+#[test]
+fn weights_are_packed_deployed_measured_and_load_tested() {
+    let namespace = packed("job");
+    let deployed = namespace.result(&["deploy"]);
+    assert_eq!(deployed["simulated"], false, "{deployed}");
+    assert_eq!(deployed["changed"], true);
+    assert_eq!(
+        deployed["endpoint"]
+            .as_str()
+            .map(|url| url.trim_end_matches(":80")),
+        Some(namespace.bed.setting("GATEWAY_URL").trim_end_matches(":80"))
+    );
+    for phase in ["schedule", "pull", "load", "first_token"] {
+        assert!(
+            deployed["phases_s"][phase].as_f64().is_some(),
+            "{phase}: {deployed}"
+        );
+    }
+    what_was_packed_is_what_runs(&namespace, deployed["version"].as_str().expect("a version"));
+    assert_eq!(namespace.result(&["deploy"])["changed"], false);
+
+    let before = counted(&namespace);
+    let ran = namespace.infer(&[
+        "load",
+        "--concurrency",
+        "2",
+        "--requests",
+        "40",
+        "--input-tokens",
+        "20",
+        "--output-tokens",
+        "16",
+    ]);
+    // 4: a busy machine may be too slow to judge latencies, which are not judged here.
+    assert!([0, 4].contains(&ran.code()), "{}", ran.stderr());
+    let load = ran.result();
+    assert_eq!(load["requests"]["ok"], 40, "{load}");
+    let tokens = load["tokens"]["output"].as_f64().expect("tokens");
+    let engine = counted(&namespace) - before;
+    assert!(
+        (engine - tokens).abs() < 0.5,
+        "the engine counts {engine}, the load {tokens}"
+    );
+    namespace
+        .infer(&["delete", RELEASE, "--yes"])
+        .expect_code(0);
+}
+
+/// The digest that `infer.lock` has is the one that the kubelet mounted.
+fn what_was_packed_is_what_runs(namespace: &Namespace, version: &str) {
+    let lock = namespace.place.read("infer.lock");
+    let pods = namespace.list("pods");
+    let pod = &pods[0];
+    assert_eq!(pod["metadata"]["labels"]["infer.dev/version"], version);
+    let reference = pod["spec"]["volumes"][0]["image"]["reference"]
+        .as_str()
+        .expect("an image volume");
+    let (_, digest) = reference.split_once('@').expect("a digest");
+    assert!(lock.contains(digest), "{lock}");
+}
+
+/// Output tokens as the engine's own `/metrics` counts them.
+fn counted(namespace: &Namespace) -> f64 {
+    let pods = namespace.list("pods");
+    let pod = pods[0]["metadata"]["name"]
+        .as_str()
+        .expect("a pod")
+        .to_owned();
+    let path = format!(
+        "/api/v1/namespaces/{}/pods/{pod}:8080/proxy/metrics",
+        namespace.name
+    );
+    let page = namespace.bed.kubectl(&["get", "--raw", &path]);
+    let line = page
+        .lines()
+        .find_map(|line| line.strip_prefix("llamacpp:tokens_predicted_total "));
+    line.expect("llamacpp:tokens_predicted_total")
+        .trim()
+        .parse()
+        .expect("a number")
+}
+
+#[test]
+fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
+    let namespace = packed("canary");
+    let live = namespace.result(&["deploy"])["version"].clone();
+    let traffic = load(&namespace, "4", "12");
+
+    // Equal: two noisy cores cannot prove more than that it is not rolled back.
+    let ran = namespace.infer(&[
+        "canary",
+        "--weight",
+        "10",
+        "--for",
+        "60s",
+        "--on-undecided",
+        "hold",
+        "--set",
+        "engine.env.REVISION=2",
+    ]);
+    assert!([0, 4].contains(&ran.code()), "{}", ran.stderr());
+    let held = ran.result();
+    assert!(
+        ["held", "undecided"].contains(&held["verdict"].as_str().unwrap_or_default()),
+        "{held}"
+    );
+    assert_eq!(held["weight"], 10, "{held}");
+    let candidate = held["versions"]["candidate"]["version"].clone();
+    the_split_is_as_asked(&namespace, candidate.as_str().expect("a version"));
+
+    namespace.infer(&["canary", "promote"]).expect_code(0);
+    let status = namespace.result(&["status"]);
+    assert_eq!(status["live"], candidate, "{status}");
+    drained_before_it_was_scaled_down(&namespace, live.as_str().expect("a version"));
+    end_whole(traffic);
+
+    // So many more blocks that the first token takes far more than twice as long.
+    fs::write(namespace.place.join("tiny.gguf"), tiny_llama(48, 1)).expect("a written file");
+    namespace.result(&["pack"]);
+    let traffic = load(&namespace, "2", "12");
+    let ran = namespace.infer(&[
+        "canary",
+        "--weight",
+        "20",
+        "--for",
+        "4m",
+        "--probe-rate",
+        "1",
+    ]);
+    let ended = ran.expect_code(3).result();
+    assert_eq!(ended["verdict"], "rolled-back", "{ended}");
+    assert_eq!(ended["weight"], 0);
+    assert_eq!(namespace.result(&["status"])["live"], candidate);
+    assert_eq!(who_answers(&namespace, 40).len(), 1, "only live answers");
+    end_whole(traffic);
+}
+
+/// Requests that name no version go where the weight says, by their header and by Envoy's
+/// own count alike.
+fn the_split_is_as_asked(namespace: &Namespace, candidate: &str) {
+    // The load would count on Envoy's side only, so it is compared on the header's alone.
+    let answered = who_answers(namespace, 400);
+    let got = answered.get(candidate).copied().unwrap_or_default();
+    // 10% of 400; 99.99% of all draws lie within.
+    assert!((18..=66).contains(&got), "{answered:?}");
+    let counts = envoy_counts(namespace, RELEASE);
+    assert!(
+        counts.get(candidate).is_some_and(|count| *count >= got),
+        "{counts:?}"
+    );
+}
+
+/// The old version's pods are gone, its Deployment stays at 0 for `rollback`, and the
+/// events tell that its last requests had ended before.
+fn drained_before_it_was_scaled_down(namespace: &Namespace, old: &str) {
+    let deployment = format!("{RELEASE}-{old}");
+    wait_until("the old version has no pods", || {
+        let found = namespace.get("deployment", &deployment);
+        let zero = found["spec"]["replicas"] == 0
+            && found["status"]["replicas"].as_u64().unwrap_or(0) == 0;
+        zero.then_some(())
+    });
+    let history: Value = namespace.result(&["history"]);
+    assert!(history.to_string().contains(old), "{history}");
+}

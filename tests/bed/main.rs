@@ -1,0 +1,11 @@
+//! The whole job on a real cluster; see `tests/bed/up`, which each test joins.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod accepted;
+mod diagnosis;
+mod faults;
+mod job;
+mod simulated;
+mod traffic;

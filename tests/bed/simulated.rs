@@ -1,0 +1,137 @@
+//! Canaries over many replicas on fake GPU nodes: the cluster, the gateway and the judge are
+//! real, the engines are `infer sim` with a known latency.
+
+use super::traffic::{end_whole, load};
+use crate::support::{
+    bed::Namespace,
+    fake_pods::{FakePods, HOLD},
+};
+
+pub const RELEASE: &str = "chat";
+
+/// A namespace whose release `chat` is `replicas` simulated engines on one kind of GPU.
+pub fn deployed(what: &str, replicas: u32) -> (Namespace, FakePods) {
+    on(Namespace::new(what), replicas)
+}
+
+/// The same, in a namespace that is there.
+pub fn on(namespace: Namespace, replicas: u32) -> (Namespace, FakePods) {
+    namespace
+        .place
+        .write("infer.yaml", file(&namespace, replicas, ""));
+    let pods = FakePods::answer(&namespace);
+    namespace.result(&["deploy"]);
+    (namespace, pods)
+}
+
+/// `infer.yaml`; `annotations` are more of the pods'.
+pub fn file(namespace: &Namespace, replicas: u32, annotations: &str) -> String {
+    format!(
+        "name: {RELEASE}\n\
+         engine: {{kind: sim, image: \"registry.invalid/infer:1\", args: {{base: 60ms, per_token: 4ms, slots: 32}}}}\n\
+         hardware: {{gpus: 1, products: [NVIDIA-H100-80GB-HBM3, NVIDIA-L40S]}}\n\
+         scale: {{replicas: {replicas}}}\n\
+         rollout: {{startup: 60s, drain: 10s}}\n\
+         patches:\n\
+         - kind: Deployment\n\
+        \x20\x20merge: {{spec: {{template: {{metadata: {{annotations: {{{HOLD}{annotations}}}}}}}}}}}\n{}",
+        namespace.target()
+    )
+}
+
+/// One more node of a kind that has too few GPUs for both versions, as an autoscaler adds it.
+fn another_node(namespace: &Namespace) -> String {
+    let name = format!("{}-more", namespace.name);
+    let node = namespace
+        .bed
+        .kubectl(&["get", "node", "h100", "-o", "json"]);
+    let mut node: serde_json::Value = serde_json::from_str(&node).expect("JSON");
+    for field in [
+        "resourceVersion",
+        "uid",
+        "creationTimestamp",
+        "managedFields",
+    ] {
+        node["metadata"]
+            .as_object_mut()
+            .expect("metadata")
+            .remove(field);
+    }
+    node["metadata"]["name"] = name.clone().into();
+    node["metadata"]["labels"]["kubernetes.io/hostname"] = name.clone().into();
+    namespace.bed.apply(&node.to_string());
+    name
+}
+
+#[test]
+fn eight_replicas_are_promoted_step_by_step_and_no_stream_is_cut() {
+    let (namespace, _pods) = deployed("steps", 8);
+    let node = another_node(&namespace);
+    let traffic = load(&namespace, "40", "16");
+    let ran = namespace.infer(&[
+        "canary",
+        "--steps",
+        "1,5,25,50,100",
+        "--for",
+        "4m",
+        "--probe-rate",
+        "8",
+        "--set",
+        "engine.env.REVISION=2",
+        "--report",
+        "canary.html",
+    ]);
+    let ended = ran.expect_code(0);
+    let weights: Vec<_> = ended
+        .events()
+        .iter()
+        .filter(|event| event["event"] == "weight-set")
+        .map(|event| event["weight"].clone())
+        .collect();
+    assert_eq!(weights.len(), 4, "{weights:?}");
+    let result = ended.result();
+    assert_eq!(result["verdict"], "promoted", "{result}");
+    assert_eq!(result["weight"], 100);
+    assert_eq!(result["simulated"], true);
+    let candidate = &result["versions"]["candidate"];
+    assert!(candidate["requests"].as_u64() > Some(100), "{candidate}");
+    assert!(namespace.place.read("canary.html").contains("promoted"));
+    let status = namespace.result(&["status"]);
+    assert_eq!(status["live"], candidate["version"], "{status}");
+    end_whole(traffic);
+    namespace.bed.kubectl(&["delete", "node", &node]);
+}
+
+#[test]
+fn a_version_whose_first_token_comes_later_is_rolled_back() {
+    let (namespace, _pods) = deployed("slower", 4);
+    let live = namespace.result(&["status"])["live"].clone();
+    let traffic = load(&namespace, "20", "16");
+    let ran = namespace.infer(&[
+        "canary",
+        "--weight",
+        "10",
+        "--for",
+        "5m",
+        "--set",
+        "engine.args.base=78ms",
+    ]);
+    let result = ran.expect_code(3).result();
+    assert_eq!(result["verdict"], "rolled-back", "{result}");
+    assert!(
+        result["reason"]
+            .as_str()
+            .is_some_and(|why| why.contains("ttft")),
+        "{result}"
+    );
+    let measured = result["split"]["ci95"].as_array().expect("an interval");
+    let [low, high] = [0, 1].map(|at| measured[at].as_f64().expect("a share"));
+    assert!(low < 0.1 && 0.1 < high, "{measured:?}");
+    let status = namespace.result(&["status"]);
+    assert_eq!(status["live"], live, "{status}");
+    assert!(
+        status["candidate"].is_null() && status["weight"] == 0,
+        "{status}"
+    );
+    end_whole(traffic);
+}

@@ -1,0 +1,97 @@
+//! What the tests send through the gateway, and what the gateway says it sent on.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::support::{bed::Namespace, process::Process};
+
+/// A load on the release through the gateway, until it is dropped or has ended.
+pub fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
+    let host = format!("Host:{}", namespace.host());
+    namespace.start(&[
+        "load",
+        namespace.bed.setting("GATEWAY_URL"),
+        "--header",
+        &host,
+        "--rate",
+        rate,
+        "--duration",
+        "15m",
+        "--input-tokens",
+        "16",
+        "--output-tokens",
+        output_tokens,
+    ])
+}
+
+/// Ends a load; all of its requests must have ended well: no stream was cut.
+#[track_caller]
+pub fn end_whole(mut load: Process) {
+    load.interrupt();
+    let result = load.event("result");
+    let requests = &result["requests"];
+    assert_eq!(requests["failed"], 0, "{requests}");
+    assert!(requests["ok"].as_u64() > Some(0), "{requests}");
+    load.exit_code();
+}
+
+/// Sends `count` small requests that name no version; answers which versions answered.
+pub fn who_answers(namespace: &Namespace, count: u32) -> BTreeMap<String, u32> {
+    let url = format!("{}/v1/models", namespace.bed.setting("GATEWAY_URL"));
+    let host = namespace.host();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let mut answered = BTreeMap::new();
+        for _ in 0..count {
+            let answer = client.get(&url).header("host", &host).send().await;
+            let answer = answer.expect("an answer");
+            assert_eq!(answer.status(), 200);
+            let version = answer.headers().get("x-infer-version");
+            let version = version.and_then(|version| version.to_str().ok());
+            *answered
+                .entry(version.expect("x-infer-version").to_owned())
+                .or_default() += 1;
+        }
+        answered
+    })
+}
+
+/// Requests that Envoy says it has finished, by the version whose Service they went to.
+pub fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<String, u32> {
+    let url = format!(
+        "{}/stats?format=json&filter=upstream_rq_completed",
+        namespace.bed.setting("ENVOY_ADMIN")
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let stats: Value = runtime.block_on(async {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("a client");
+        let answer = client.get(&url).send().await.expect("Envoy's statistics");
+        answer.json().await.expect("JSON")
+    });
+    let own = format!("cluster.{}_{release}-", namespace.name);
+    let mut counts = BTreeMap::new();
+    for stat in stats["stats"].as_array().into_iter().flatten() {
+        let name = stat["name"].as_str().unwrap_or_default();
+        let Some(rest) = name.strip_prefix(&own) else {
+            continue;
+        };
+        let version = rest.split('_').next().unwrap_or_default();
+        let count = stat["value"].as_u64().unwrap_or_default();
+        *counts.entry(version.to_owned()).or_default() += u32::try_from(count).expect("few");
+    }
+    counts
+}
