@@ -7,15 +7,15 @@ use crate::support::{
     fake_pods::{FakePods, HOLD},
 };
 
-pub const RELEASE: &str = "chat";
+pub(crate) const RELEASE: &str = "chat";
 
 /// A namespace whose release `chat` is `replicas` simulated engines on one kind of GPU.
-pub fn deployed(what: &str, replicas: u32) -> (Namespace, FakePods) {
+pub(crate) fn deployed(what: &str, replicas: u32) -> (Namespace, FakePods) {
     on(Namespace::new(what), replicas)
 }
 
 /// The same, in a namespace that is there.
-pub fn on(namespace: Namespace, replicas: u32) -> (Namespace, FakePods) {
+pub(crate) fn on(namespace: Namespace, replicas: u32) -> (Namespace, FakePods) {
     namespace
         .place
         .write("infer.yaml", file(&namespace, replicas, ""));
@@ -25,7 +25,7 @@ pub fn on(namespace: Namespace, replicas: u32) -> (Namespace, FakePods) {
 }
 
 /// `infer.yaml`; `annotations` are more of the pods'.
-pub fn file(namespace: &Namespace, replicas: u32, annotations: &str) -> String {
+pub(crate) fn file(namespace: &Namespace, replicas: u32, annotations: &str) -> String {
     format!(
         "name: {RELEASE}\n\
          engine: {{kind: sim, image: \"registry.invalid/infer:1\", args: {{base: 60ms, per_token: 4ms, slots: 32}}}}\n\

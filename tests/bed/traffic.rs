@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{bed::Namespace, process::Process};
 
 /// A load on the release through the gateway, until it is dropped or has ended.
-pub fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
+pub(crate) fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
     let host = format!("Host:{}", namespace.host());
     namespace.start(&[
         "load",
@@ -27,7 +27,7 @@ pub fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
 
 /// Ends a load; all of its requests must have ended well: no stream was cut.
 #[track_caller]
-pub fn end_whole(mut load: Process) {
+pub(crate) fn end_whole(mut load: Process) {
     load.interrupt();
     let result = load.event("result");
     let requests = &result["requests"];
@@ -37,7 +37,7 @@ pub fn end_whole(mut load: Process) {
 }
 
 /// Sends `count` small requests that name no version; answers which versions answered.
-pub fn who_answers(namespace: &Namespace, count: u32) -> BTreeMap<String, u32> {
+pub(crate) fn who_answers(namespace: &Namespace, count: u32) -> BTreeMap<String, u32> {
     let url = format!("{}/v1/models", namespace.bed.setting("GATEWAY_URL"));
     let host = namespace.host();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -65,7 +65,7 @@ pub fn who_answers(namespace: &Namespace, count: u32) -> BTreeMap<String, u32> {
 }
 
 /// Requests that Envoy says it has finished, by the version whose Service they went to.
-pub fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<String, u32> {
+pub(crate) fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<String, u32> {
     let url = format!(
         "{}/stats?format=json&filter=upstream_rq_completed",
         namespace.bed.setting("ENVOY_ADMIN")
