@@ -21,12 +21,10 @@ seed_etcd() {
 
 make_etcd_seed() {
     start_control
-    kubectl create namespace infra --save-config >/dev/null || return
     kubectl apply --server-side --force-conflicts -f "$(part crds)/crds.yaml" >"$cache/crds.apply.log" 2>&1 ||
         fail "the CRDs were not accepted: $(grep -m1 -i error "$cache/crds.apply.log")"
     kubectl wait --for condition=established --timeout 120s crd --all >/dev/null || return
-    kubectl delete namespace infra >/dev/null
-    stop kube-apiserver
+    stop kube-apiserver KILL
     stop etcd
     rm -rf "$1.new"
     cp -a "$state/etcd" "$1.new" && mv "$1.new" "$1"

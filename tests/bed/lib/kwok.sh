@@ -3,14 +3,14 @@
 start_kwok() {
     local stages config=()
     stages=$(part crds)/kustomize/stage
-    mkdir -p "$state/stages"
+    mkdir -p "$state/kwok"
     cp -r "$bed/config/pod-log-texts" "$state/"
     cp "$stages/node/fast/node-initialize.yaml" \
-        "$stages/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml" "$state/stages/"
-    for file in "$bed"/config/stages/*.yaml; do
-        sed "s|@STATE@|$state|g" "$file" >"$state/stages/${file##*/}"
+        "$stages/node/heartbeat-with-lease/node-heartbeat-with-lease.yaml" "$state/kwok/"
+    for file in "$bed"/config/kwok/*.yaml; do
+        sed "s|@STATE@|$state|g" "$file" >"$state/kwok/${file##*/}"
     done
-    for file in "$state"/stages/*.yaml; do
+    for file in "$state"/kwok/*.yaml; do
         config+=(--config "$file")
     done
     launch kwok "$state/bin/kwok" --kubeconfig "$state/admin.kubeconfig" \
