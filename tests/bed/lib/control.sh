@@ -1,0 +1,75 @@
+# etcd, the API server, the controllers, the scheduler, and who may talk to them.
+
+make_keys() {
+    [ -s "$state/service-accounts.pub" ] && return
+    openssl genrsa -out "$state/service-accounts.key" 2048 2>/dev/null &&
+        openssl rsa -in "$state/service-accounts.key" -pubout -out "$state/service-accounts.pub" 2>/dev/null
+    local admin infer
+    admin=$(openssl rand -hex 16) infer=$(openssl rand -hex 16)
+    # `infer` may do what examples/rbac.yaml gives its group, and nothing else.
+    cat >"$state/tokens.csv" <<END
+$admin,admin,admin,"system:masters"
+$infer,infer,infer,"inference-operators"
+END
+    kubeconfig admin "$admin" default >"$state/admin.kubeconfig"
+    kubeconfig infer "$infer" default >"$state/infer.kubeconfig"
+    chmod 600 "$state"/{tokens.csv,service-accounts.key,admin.kubeconfig,infer.kubeconfig}
+}
+
+# kubeconfig USER TOKEN NAMESPACE. The server signs its own certificate.
+kubeconfig() {
+    cat <<END
+apiVersion: v1
+kind: Config
+current-context: bed
+contexts:
+- name: bed
+  context: {cluster: bed, user: $1, namespace: $3}
+clusters:
+- name: bed
+  cluster: {server: "$api", insecure-skip-tls-verify: true}
+users:
+- name: $1
+  user: {token: $2}
+END
+}
+
+start_etcd() {
+    launch etcd "$state/bin/etcd" --name bed --data-dir "$state/etcd" --unsafe-no-fsync \
+        --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
+        --listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
+        --initial-cluster bed=http://127.0.0.1:2380 --log-level warn
+}
+
+start_apiserver() {
+    launch kube-apiserver "$state/bin/kube-apiserver" --etcd-servers http://127.0.0.1:2379 \
+        --advertise-address "$node_ip" --bind-address 127.0.0.1 --secure-port 6443 \
+        --cert-dir "$state/apiserver" --service-cluster-ip-range 10.246.0.0/16 \
+        --service-account-issuer https://kubernetes.default.svc \
+        --service-account-key-file "$state/service-accounts.pub" \
+        --service-account-signing-key-file "$state/service-accounts.key" \
+        --token-auth-file "$state/tokens.csv" --authorization-mode RBAC,Node \
+        --kubelet-preferred-address-types InternalIP --allow-privileged \
+        --endpoint-reconciler-type none
+}
+
+apiserver_ready() {
+    nsenter --net="/run/netns/$netns" -- curl --silent --fail --insecure --max-time 5 "$api/readyz"
+}
+
+start_controllers() {
+    local common=(--kubeconfig "$state/admin.kubeconfig" --leader-elect=false --secure-port 0
+        --authentication-kubeconfig "$state/admin.kubeconfig"
+        --authorization-kubeconfig "$state/admin.kubeconfig")
+    launch kube-controller-manager "$state/bin/kube-controller-manager" "${common[@]}" \
+        --service-account-private-key-file "$state/service-accounts.key" \
+        --use-service-account-credentials=false
+    launch kube-scheduler "$state/bin/kube-scheduler" "${common[@]}"
+}
+
+start_control() {
+    make_keys
+    start_etcd
+    start_apiserver
+    until_true 60 "the API server does not become ready" apiserver_ready
+}

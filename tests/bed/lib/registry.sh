@@ -1,0 +1,51 @@
+# Two registries: one as plain HTTP, one with a password and a certificate that nobody signed.
+
+registry_user=infer
+registry_password=hunter2
+# Of that password, by bcrypt, which openssl cannot make.
+registry_hash='$2y$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.'
+
+registry_config() {
+    cat <<END
+version: 0.1
+log: {level: warn, accesslog: {disabled: true}}
+storage:
+  filesystem: {rootdirectory: $state/$1}
+  delete: {enabled: true}
+http:
+  addr: $2
+END
+}
+
+start_registries() {
+    if [ ! -s "$state/registry-tls.yaml" ]; then
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
+            -subj /CN=bed-registry -addext "subjectAltName=IP:$node_ip" \
+            -keyout "$state/registry.key" -out "$state/registry.crt" 2>/dev/null || return
+        echo "$registry_user:$registry_hash" >"$state/htpasswd"
+        registry_config registry 127.0.0.1:5000 >"$state/registry-plain.yaml"
+        {
+            registry_config registry-tls "$node_ip:5443"
+            echo "  tls: {certificate: $state/registry.crt, key: $state/registry.key}"
+            echo "auth:"
+            echo "  htpasswd: {realm: bed, path: $state/htpasswd}"
+        } >"$state/registry-tls.yaml"
+    fi
+    launch registry "$state/bin/registry" serve "$state/registry-plain.yaml"
+    launch registry-tls "$state/bin/registry" serve "$state/registry-tls.yaml"
+}
+
+registry_ready() {
+    nsenter --net="/run/netns/$netns" -- curl --silent --fail --max-time 5 http://127.0.0.1:5000/v2/
+}
+
+# The bed's own images, into the plain registry.
+push_images() {
+    until_true 20 "the registry does not answer" registry_ready
+    local name
+    for name in pause llama-server; do
+        [ -d "$state/registry/docker/registry/v2/repositories/bed/$name/_manifests" ] && continue
+        nsenter --net="/run/netns/$netns" -- skopeo copy --quiet --preserve-digests --dest-tls-verify=false \
+            "oci:$(image_layout $name)" "docker://localhost:5000/bed/$name:latest" || return
+    done
+}
