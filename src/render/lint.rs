@@ -125,7 +125,7 @@ fn shared_memory(deployment: &Value, findings: &mut Vec<String>) {
             let limit = quantity(&container["resources"]["limits"]["memory"]);
             if limit.is_some_and(|limit| size.thousandths() >= limit.thousandths()) {
                 findings.push(format!(
-                    "memory volume {} of {} ({size}) leaves nothing of the memory limit ({})",
+                    "memory volume {} of {} ({size}) leaves nothing of the memory limit ({}): raise hardware.memory or lower hardware.shm",
                     volume["name"],
                     title(deployment),
                     container["resources"]["limits"]["memory"]

@@ -106,12 +106,22 @@ fn model(path: &Path, model: written::Model, engine: &Engine, name: &str) -> Che
         "model.served_name",
         model.served_name.unwrap_or_else(|| name.to_owned()),
     )?;
+    let file = model.file.or_else(|| gguf_name(model.source.as_deref()?));
     Ok(Model {
         source: model.source.map(|source| beside(path, &source)),
         image: model.image,
-        file: model.file,
+        file,
         served_name,
     })
+}
+
+/// A source that is one GGUF file needs no word on which file of it is loaded.
+fn gguf_name(source: &Path) -> Option<String> {
+    let is_gguf = source
+        .extension()
+        .is_some_and(|extension| extension == "gguf");
+    let name = source.file_name().filter(|_| is_gguf)?;
+    name.to_str().map(ToOwned::to_owned)
 }
 
 fn engine_of(engine: written::Engine) -> Checked<Engine> {
@@ -211,17 +221,18 @@ fn hardware(hardware: written::Hardware, kind: Kind) -> Checked<Hardware> {
         memory: hardware.memory,
         shm: match hardware.shm {
             Some(shm) => shm,
-            None => shm_default(gpus)?,
+            None => shm_default(kind, gpus)?,
         },
     })
 }
 
-/// The runtime's own 64 MiB breaks NCCL, which needs more with every GPU.
-fn shm_default(gpus: u32) -> Checked<Quantity> {
-    let text = match gpus {
-        0 => "64Mi",
-        1 => "2Gi",
-        _ => "8Gi",
+/// The runtime's own 64 MiB breaks NCCL, which needs more with every GPU; engines of one
+/// process do not use it.
+fn shm_default(kind: Kind, gpus: u32) -> Checked<Quantity> {
+    let text = match (kind, gpus) {
+        (Kind::LlamaCpp | Kind::Sim, _) | (_, 0) => "64Mi",
+        (Kind::Vllm | Kind::Sglang, 1) => "2Gi",
+        (Kind::Vllm | Kind::Sglang, _) => "8Gi",
     };
     text.parse().map_err(|_| Refusal {
         reason: format!("{text} is no quantity"),

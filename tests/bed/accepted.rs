@@ -16,7 +16,16 @@ fn every_example_is_accepted_field_by_field() {
             continue;
         }
         seen += 1;
-        let path = manifests.display().to_string();
+        let text = fs::read_to_string(&manifests).expect("manifests");
+        let text = text.replace(
+            "namespace: inference\n",
+            &format!("namespace: {}\n", namespace.name),
+        );
+        let path = namespace
+            .place
+            .write("manifests.yaml", text)
+            .display()
+            .to_string();
         namespace.kubectl(&[
             "apply",
             "--server-side",

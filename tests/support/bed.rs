@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Lines of each component's log that a failed test shows.
-const LOG_LINES: usize = 15;
+const LOG_LINES: usize = 8;
 
 pub struct Bed {
     settings: BTreeMap<String, String>,
@@ -157,7 +157,7 @@ impl Bed {
             let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
             eprintln!("── {}", entry.file_name().to_string_lossy());
             for line in last {
-                eprintln!("{}", line.chars().take(300).collect::<String>());
+                eprintln!("{}", line.chars().take(200).collect::<String>());
             }
         }
     }
