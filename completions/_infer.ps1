@@ -491,6 +491,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             break
         }
         'infer;load' {
+            [CompletionResult]::new('--endpoint', '--endpoint', [CompletionResultType]::ParameterName, 'Where the release of infer.yaml answers, by its gates; its gateway''s address by default')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
             [CompletionResult]::new('--file', '--file', [CompletionResultType]::ParameterName, 'The infer.yaml to read')
             [CompletionResult]::new('--env', '--env', [CompletionResultType]::ParameterName, 'Which of its environments to lay over it')

@@ -1357,12 +1357,16 @@ _infer() {
             return 0
             ;;
         infer__subcmd__load)
-            opts="-f -c -r -n -d -q -h --file --env --set --model --concurrency --rate --arrival --requests --duration --warmup --seed --input-tokens --output-tokens --prompts --api --no-stream --slo --report --junit --header --api-key-env --timeout --ca --insecure --output --quiet --color --help compare help"
+            opts="-f -c -r -n -d -q -h --endpoint --file --env --set --model --concurrency --rate --arrival --requests --duration --warmup --seed --input-tokens --output-tokens --prompts --api --no-stream --slo --report --junit --header --api-key-env --timeout --ca --insecure --output --quiet --color --help compare help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --endpoint)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

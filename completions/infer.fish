@@ -387,6 +387,7 @@ complete -c infer -n "__fish_infer_using_subcommand serve" -l keep -d 'Leave the
 complete -c infer -n "__fish_infer_using_subcommand serve" -l detached -d 'Started by another verb: no terminal, a session of its own'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l endpoint -d 'Where the release of infer.yaml answers, by its gates; its gateway\'s address by default' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r

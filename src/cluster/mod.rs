@@ -22,6 +22,7 @@ pub mod logs;
 mod observed;
 pub mod order;
 mod path;
+pub mod pod_proxy;
 pub mod pods;
 pub mod request;
 pub mod rollout;

@@ -108,7 +108,7 @@ pub async fn tail(
 
 /// The path of a request to a pod's own port. Other pods and hosts cannot be
 /// reached by it: `pod` is one path segment.
-fn proxy_uri(cluster: &Cluster, pod: &str, port: u16, path: &str) -> String {
+pub(super) fn proxy_uri(cluster: &Cluster, pod: &str, port: u16, path: &str) -> String {
     let collection = POD.collection(&cluster.namespace);
     format!(
         "{collection}/{}:{port}/proxy/{}",

@@ -10,11 +10,15 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderValue,
+    header::{AUTHORIZATION, HOST},
+};
 
 use self::{
     arguments::{duration, header, timeouts},
     compare::CompareArgs,
+    release::Endpoint,
 };
 use super::{Session, release_file::ReleaseFile};
 use crate::{
@@ -58,6 +62,9 @@ pub struct LoadArgs {
     action: Option<Action>,
     /// Server to test, as http://HOST:PORT; the release of infer.yaml if left out
     url: Option<String>,
+    /// Where the release of infer.yaml answers, by its gates; its gateway's address by default
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    endpoint: Option<String>,
     #[command(flatten)]
     file: ReleaseFile,
     /// Model to ask for; the only one of the server by default
@@ -139,12 +146,12 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
     if let Some(Action::Compare(args)) = args.action {
         return compare::run(args, session).await;
     }
-    let (url, promised) = match &args.url {
-        Some(url) => (url.clone(), Vec::new()),
-        None => release::endpoint(&args.file).await?,
+    let (endpoint, promised) = match &args.url {
+        Some(url) => (Endpoint::at(url.clone()), Vec::new()),
+        None => release::endpoint(&args.file, args.endpoint.as_deref()).await?,
     };
-    let base = load::base(&url)?;
-    let connection = args.connection()?;
+    let base = load::base(&endpoint.url)?;
+    let connection = args.connection(&endpoint)?;
     let prompts = args.prompts()?;
     writable(&[&args.report, &args.junit])?;
     let client = Client::new(&connection)?;
@@ -152,6 +159,10 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
     let target = tokio::select! {
         target = found => target?,
         _ = session.interrupt.any() => return Ok(Outcome::Interrupted),
+    };
+    let target = Target {
+        via: endpoint.via.clone(),
+        ..target
     };
     let plan = args.plan(&target, prompts, promised);
     let ui = &session.ui;
@@ -208,10 +219,21 @@ fn outcome(summary: &Summary, interrupted: bool) -> Outcome {
 }
 
 impl LoadArgs {
-    fn connection(&self) -> Result<Connection, Failure> {
+    fn connection(&self, endpoint: &Endpoint) -> Result<Connection, Failure> {
         let mut headers: HeaderMap = self.header.iter().cloned().collect();
         if let Some(name) = &self.api_key_env {
             headers.insert(AUTHORIZATION, api_key(name)?);
+        }
+        if endpoint.is_around_the_gateway() && headers.contains_key(AUTHORIZATION) {
+            return Err(Failure::usage(
+                "a key cannot be sent to pods through the API server, which takes it for its own",
+            )
+            .hint(
+                "open another way, such as `kubectl port-forward`, and name it: --endpoint URL",
+            ));
+        }
+        if let Some(host) = &endpoint.host {
+            headers.entry(HOST).or_insert_with(|| host.clone());
         }
         Ok(Connection {
             headers,

@@ -79,6 +79,8 @@ pub struct Target {
     pub engine: Option<Engine>,
     /// Whether no model is run; `None` where the server does not say.
     pub simulated: Option<bool>,
+    /// How requests get there, where the address alone does not say it.
+    pub via: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -157,6 +159,7 @@ impl Target {
             model: name.unwrap_or_default().to_owned(),
             engine,
             simulated: simulated.then_some(true),
+            via: None,
         })
     }
 }
@@ -179,6 +182,7 @@ fn without_models(base: Url, model: Option<&str>, source: Failed) -> Result<Targ
             model: model.to_owned(),
             engine: None,
             simulated: None,
+            via: None,
         }),
         (_, None) => Err(Error::NoModel { url, source }),
     }

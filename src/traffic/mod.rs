@@ -54,6 +54,14 @@ impl Router {
         }
     }
 
+    /// The `Host` that requests to the endpoint need, where a route asks for a name.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::HttpRoute(route) => route.host(),
+            Self::Local(_) | Self::Service(_) => None,
+        }
+    }
+
     /// What holds the weight, for people.
     pub fn name(&self) -> String {
         match self {

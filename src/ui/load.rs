@@ -32,6 +32,7 @@ impl Show for TargetLine<'_> {
         Some(json!({
             "event": "target",
             "url": target.base.as_str(),
+            "via": target.via,
             "model": target.model,
             "engine": target.engine.map(crate::load::Engine::name),
             "simulated": target.simulated,
@@ -56,6 +57,9 @@ impl Show for TargetLine<'_> {
             pace(plan),
             plan.seed
         ));
+        if let Some(via) = &target.via {
+            screen.line(&printable(via));
+        }
         if target.simulated == Some(true) {
             screen.line("the server is a simulator: no model is run");
         }

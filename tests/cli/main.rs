@@ -13,6 +13,7 @@ mod inspect;
 mod kubernetes_release;
 mod layers;
 mod load;
+mod load_release;
 mod man;
 mod pack;
 mod registry;

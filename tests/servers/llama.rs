@@ -1,5 +1,7 @@
 //! llama.cpp's real server with a tiny model: what `infer` meets in an engine.
 
+mod canary;
+
 use std::{env, ffi::OsString, path::Path};
 
 use serde_json::{Value, json};

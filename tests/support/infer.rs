@@ -112,10 +112,16 @@ impl Ran {
 
     #[track_caller]
     pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(
+        self.expect_one_of(&[code])
+    }
+
+    /// For an end that a busy machine decides.
+    #[track_caller]
+    pub fn expect_one_of(self, codes: &[i32]) -> Self {
+        assert!(
+            codes.contains(&self.code()),
+            "exit code {}, expected {codes:?}\nstdout: {}\nstderr: {}",
             self.code(),
-            code,
-            "stdout: {}\nstderr: {}",
             self.stdout(),
             self.stderr()
         );

@@ -191,7 +191,13 @@ fn facts(run: &Run<'_>) -> Vec<(&'static str, String)> {
     facts.splice(
         0..0,
         [
-            ("server", target.base.to_string()),
+            (
+                "server",
+                match &target.via {
+                    Some(via) => format!("{}, {via}", target.base),
+                    None => target.base.to_string(),
+                },
+            ),
             ("model", target.model.clone()),
             ("engine", engine.to_owned()),
             ("simulated", simulated.to_owned()),
