@@ -35,6 +35,8 @@ kind: KubeletConfiguration
 address: $node_ip
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
+clusterDNS: [10.246.0.10]
+clusterDomain: cluster.local
 cgroupDriver: cgroupfs
 cgroupRoot: /$netns
 cgroupsPerQOS: false
@@ -68,7 +70,7 @@ hosts_config() {
     cat <<END
 server = "https://$node_ip:5443"
 [host."https://$node_ip:5443"]
-  ca = "$state/registry.crt"
+  ca = "$state/ca.crt"
 END
 }
 
