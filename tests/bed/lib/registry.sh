@@ -37,13 +37,28 @@ registry_ready() {
     nsenter --net="/run/netns/$netns" -- curl --silent --fail --max-time 5 http://127.0.0.1:5000/v2/
 }
 
-# The bed's own images, into the plain registry.
+# The registry's folder with the bed's own images in it, kept from the first time.
+registry_seed() {
+    echo "$cache/registry-store-$(cat "$cache"/image-{pause,llama-server}.key | sha256sum | cut -c1-12)"
+}
+
+seed_registry() {
+    local seed
+    seed=$(registry_seed)
+    [ -d "$state/registry" ] || [ ! -d "$seed" ] || cp -a "$seed" "$state/registry"
+}
+
 push_images() {
+    local name seed
+    seed=$(registry_seed)
+    [ ! -d "$seed" ] || [ ! -d "$state/registry" ] || return 0
     until_true 20 "the registry does not answer" registry_ready
-    local name
     for name in pause llama-server; do
-        [ -d "$state/registry/docker/registry/v2/repositories/bed/$name/_manifests" ] && continue
         nsenter --net="/run/netns/$netns" -- skopeo copy --quiet --preserve-digests --dest-tls-verify=false \
             "oci:$(image_layout $name)" "docker://localhost:5000/bed/$name:latest" || return
     done
+    # Nobody else has written to it in a bed that is only starting.
+    if [ ! -d "$seed" ] && [ -z "${healing:-}" ]; then
+        cp -a "$state/registry" "$seed.new" && mv "$seed.new" "$seed"
+    fi
 }
