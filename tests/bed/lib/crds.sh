@@ -4,28 +4,51 @@ make_crds() {
     python3 "$parts/crds/fetch.py" "$1"
 }
 
-# etcd's folder with all definitions in it, made once: a server takes far longer to be given
-# them than to start with them.
+# etcd's folder with all definitions and the bed's own objects in it, made once: to be given
+# them takes a server far longer than to start with them.
 etcd_seed() {
-    echo "$cache/etcd-$(printf '%s\n' "$(part controlplane)" "$(part crds)" | sha256sum | cut -c1-12)"
+    echo "$cache/etcd-$({
+        echo "$(part controlplane)" "$(part crds)"
+        cat "$bed/config/nodes.yaml" "$bed/config/gateway.yaml" "$bed/../../examples/rbac.yaml" "$bed/lib/crds.sh"
+    } | sha256sum | cut -c1-12)"
 }
 
 # The seed, when this is a new cluster; made first where there is none.
 seed_etcd() {
     local seed
     seed=$(etcd_seed)
-    [ -d "$state/etcd" ] && return
     [ -d "$seed" ] || step "crds (once)" make_etcd_seed "$seed"
-    cp -a "$seed" "$state/etcd"
+    [ -d "$state/etcd" ] || cp -a "$seed" "$state/etcd"
 }
 
 make_etcd_seed() {
+    if [ -d "$state/etcd" ]; then
+        # A cluster of other sources runs: it is kept, and given what is new.
+        start_control
+        control_ready
+        apply_crds && objects
+        return
+    fi
     start_control
-    kubectl apply --server-side --force-conflicts -f "$(part crds)/crds.yaml" >"$cache/crds.apply.log" 2>&1 ||
-        fail "the CRDs were not accepted: $(grep -m1 -i error "$cache/crds.apply.log")"
-    kubectl wait --for condition=established --timeout 120s crd --all >/dev/null || return
+    control_ready
+    apply_crds && objects || return
     stop kube-apiserver KILL
     stop etcd
     rm -rf "$1.new"
     cp -a "$state/etcd" "$1.new" && mv "$1.new" "$1"
+}
+
+apply_crds() {
+    kubectl apply --server-side --force-conflicts --validate=ignore -f "$(part crds)/crds.yaml" >"$cache/crds.apply.log" 2>&1 ||
+        fail "the CRDs were not accepted: $(grep -m1 -i error "$cache/crds.apply.log")"
+    kubectl wait --for condition=established --timeout 120s crd --all >/dev/null
+}
+
+# The fake nodes, the Gateway, and the roles that are for the whole cluster; those of a
+# namespace come with tests/bed/namespace.
+objects() {
+    local roles
+    roles=$(awk 'BEGIN {RS = "---\n"; ORS = "---\n"} /kind: ClusterRole/' "$bed/../../examples/rbac.yaml")
+    cat "$bed/config/nodes.yaml" <(echo ---) "$bed/config/gateway.yaml" <(echo ---) <(echo "$roles") |
+        kubectl apply --server-side --force-conflicts --validate=ignore -f - >/dev/null
 }

@@ -11,7 +11,7 @@ start_gateway() {
         --ingress-status-address "$gateway_ip"
     if [ ! -s "$state/envoy.json" ]; then
         "$state/bin/contour" bootstrap "$state/envoy.new" --namespace infra --admin-address "$state/run/envoy.sock" \
-            --xds-address 127.0.0.1 --xds-port 8001 &&
+            --xds-address 127.0.0.1 --xds-port 8001 >"$state/logs/bootstrap.log" 2>&1 &&
             jq '.admin.address = {socket_address: {address: "127.0.0.1", port_value: 9901}}' \
                 "$state/envoy.new" >"$state/envoy.json" || return
     fi

@@ -35,6 +35,8 @@ kind: KubeletConfiguration
 address: $node_ip
 authentication: {anonymous: {enabled: true}, webhook: {enabled: false}}
 authorization: {mode: AlwaysAllow}
+clusterDNS: [10.246.0.10]
+clusterDomain: cluster.local
 cgroupDriver: cgroupfs
 cgroupRoot: /$netns
 cgroupsPerQOS: false
@@ -68,7 +70,7 @@ hosts_config() {
     cat <<END
 server = "https://$node_ip:5443"
 [host."https://$node_ip:5443"]
-  ca = "$state/registry.crt"
+  ca = "$state/ca.crt"
 END
 }
 
@@ -94,12 +96,19 @@ start_kubelet() {
         --node-labels "$labels"
 }
 
-node_ready() {
-    kubectl wait --for condition=Ready --timeout 60s "node/$node" "${@/#/node/}" >/dev/null
+nodes_ready() {
+    until_true 60 "not all nodes become ready" all_ready
+}
+
+# The real one and the fake ones; `up` waits for no more.
+all_ready() {
+    request GET /api/v1/nodes | jq -e '
+        [.items[] | select(any(.status.conditions[]?; .type == "Ready" and .status == "True"))] | length == 5'
 }
 
 # A device plugin's part: the scheduler and the kubelet count what the node says it has.
 fake_gpus_on_node() {
-    kubectl patch node "$node" --subresource status --type merge \
-        --patch "{\"status\": {\"capacity\": {\"nvidia.com/gpu\": \"$fake_gpus\"}, \"allocatable\": {\"nvidia.com/gpu\": \"$fake_gpus\"}}}" >/dev/null
+    local gpus="{\"nvidia.com/gpu\": \"$fake_gpus\"}"
+    request PATCH "/api/v1/nodes/$node/status" --header 'Content-Type: application/merge-patch+json' \
+        --data "{\"status\": {\"capacity\": $gpus, \"allocatable\": $gpus}}" >/dev/null
 }

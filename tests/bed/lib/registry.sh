@@ -1,4 +1,5 @@
-# Two registries: one as plain HTTP, one with a password and a certificate that nobody signed.
+# Two registries: one as plain HTTP, one with a password and a certificate of the bed's own
+# authority, which no machine trusts unasked.
 
 registry_user=infer
 registry_password=hunter2
@@ -19,9 +20,6 @@ END
 
 start_registries() {
     if [ ! -s "$state/registry-tls.yaml" ]; then
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 \
-            -subj /CN=bed-registry -addext "subjectAltName=IP:$node_ip" \
-            -keyout "$state/registry.key" -out "$state/registry.crt" 2>/dev/null || return
         echo "$registry_user:$registry_hash" >"$state/htpasswd"
         registry_config registry 127.0.0.1:5000 >"$state/registry-plain.yaml"
         {
@@ -39,13 +37,28 @@ registry_ready() {
     nsenter --net="/run/netns/$netns" -- curl --silent --fail --max-time 5 http://127.0.0.1:5000/v2/
 }
 
-# The bed's own images, into the plain registry.
+# The registry's folder with the bed's own images in it, kept from the first time.
+registry_seed() {
+    echo "$cache/registry-store-$(cat "$cache"/image-{pause,llama-server}.key | sha256sum | cut -c1-12)"
+}
+
+seed_registry() {
+    local seed
+    seed=$(registry_seed)
+    [ -d "$state/registry" ] || [ ! -d "$seed" ] || cp -a "$seed" "$state/registry"
+}
+
 push_images() {
+    local name seed
+    seed=$(registry_seed)
+    [ ! -d "$seed" ] || [ ! -d "$state/registry" ] || return 0
     until_true 20 "the registry does not answer" registry_ready
-    local name
     for name in pause llama-server; do
-        [ -d "$state/registry/docker/registry/v2/repositories/bed/$name/_manifests" ] && continue
         nsenter --net="/run/netns/$netns" -- skopeo copy --quiet --preserve-digests --dest-tls-verify=false \
             "oci:$(image_layout $name)" "docker://localhost:5000/bed/$name:latest" || return
     done
+    # Nobody else has written to it in a bed that is only starting.
+    if [ ! -d "$seed" ] && [ -z "${healing:-}" ]; then
+        cp -a "$state/registry" "$seed.new" && mv "$seed.new" "$seed"
+    fi
 }
