@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use self::ground::{Bring, Ground, Held};
 use super::{
-    Session, image,
+    Session,
     registry_args::RegistryArgs,
     release_args::{self, ReleaseArgs},
 };
@@ -228,22 +228,21 @@ async fn wanted(
                 .hint("run it beside infer.yaml, or name a version that is up with --version")
         });
     };
-    let image = image::wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
-    let version = ground.version(spec, &image)?;
+    let wanted = ground.wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
     // An open split belongs to its run; and what is up and waiting is up.
-    if version == split.live || split.journal.is_some() {
-        return Ok(version);
+    if wanted.version == split.live || split.journal.is_some() {
+        return Ok(wanted.version);
     }
     let bring = Bring {
         spec,
-        image: &image,
+        wanted: &wanted,
         registry: &args.registry,
         live: &split.live,
         weight,
         run,
     };
     held.bring(&bring, session).await?;
-    Ok(version)
+    Ok(wanted.version)
 }
 
 /// Says how it ended, and writes the report.

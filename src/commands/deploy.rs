@@ -56,16 +56,27 @@ pub struct DeployArgs {
 
 pub async fn run(args: DeployArgs, session: &Session) -> Result<Outcome, Failure> {
     let spec = args.file.load()?;
-    let image = image::wanted(&spec, args.image.as_ref(), args.lock.as_deref())?;
-    if let Some(note) = &image.note {
-        session.ui.note(note);
-    }
+    let (over, lock) = (args.image.as_ref(), args.lock.as_deref());
     let deployed = match &spec.target {
-        Target::Local => local(&args, &spec, &image, session).await?,
-        Target::Kubernetes(place) => kubernetes(&args, &spec, &image, place, session).await?,
+        Target::Local => {
+            let image = image::wanted(&spec, over, lock)?;
+            tell(&image, session);
+            local(&args, &spec, &image, session).await?
+        }
+        Target::Kubernetes(place) => {
+            let image = image::wanted_on_cluster(&spec, over, lock)?;
+            image.iter().for_each(|image| tell(image, session));
+            kubernetes(&args, &spec, image.as_ref(), place, session).await?
+        }
     };
     session.ui.answer(&Moved("deploy", &deployed));
     Ok(Outcome::Done)
+}
+
+fn tell(image: &Image, session: &Session) {
+    if let Some(note) = &image.note {
+        session.ui.note(note);
+    }
 }
 
 async fn local(
@@ -97,7 +108,7 @@ async fn local(
 async fn kubernetes(
     args: &DeployArgs,
     spec: &Spec,
-    image: &Image,
+    image: Option<&Image>,
     place: &Kubernetes,
     session: &Session,
 ) -> Result<Deployed, Failure> {
@@ -122,10 +133,10 @@ async fn kubernetes(
 }
 
 /// The manifests of a wanted version for a cluster.
-pub(super) fn render(spec: &Spec, image: &Image) -> Result<Manifests, Failure> {
-    let model = image::for_nodes(image)?;
+pub(super) fn render(spec: &Spec, image: Option<&Image>) -> Result<Manifests, Failure> {
+    let model = image.map(image::for_nodes).transpose()?;
     let overrides = Overrides::read(spec.templates.as_deref())?;
-    Ok(render::render(spec, Some(&model), &overrides)?)
+    Ok(render::render(spec, model.as_ref(), &overrides)?)
 }
 
 /// A wanted version on its way into a cluster.
@@ -133,7 +144,8 @@ pub(super) struct OnCluster<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) lock: &'a Lock,
     pub(super) spec: &'a Spec,
-    pub(super) image: &'a Image,
+    /// None where no model is run.
+    pub(super) image: Option<&'a Image>,
     pub(super) no_traffic: bool,
     /// Replicas to begin with; those of infer.yaml without.
     pub(super) replicas: Option<u32>,
@@ -157,7 +169,9 @@ impl OnCluster<'_> {
             release: &spec.name,
             version: &manifests.version,
             objects: &objects,
-            image: self.image.place.to_string(),
+            image: self
+                .image
+                .map_or_else(|| "no model".to_owned(), |image| image.place.to_string()),
             simulated: spec.engine.kind.is_simulated(),
             served_model: spec.model.served_name.clone(),
             startup_s: spec.rollout.startup_s,

@@ -21,6 +21,18 @@ pub fn wanted(
     Ok(wanted::image(spec, image, &lock)?)
 }
 
+/// The same for a release on a cluster, where a simulated engine needs no model at all.
+pub fn wanted_on_cluster(
+    spec: &Spec,
+    image: Option<&Location>,
+    lock: Option<&Path>,
+) -> Result<Option<Image>, Failure> {
+    if image.is_none() && spec.model.image.is_none() && spec.engine.kind.is_simulated() {
+        return Ok(None);
+    }
+    wanted(spec, image, lock).map(Some)
+}
+
 /// The image as nodes pull it; they cannot reach into a folder of this machine.
 pub fn for_nodes(image: &Image) -> Result<Reference, Failure> {
     match &image.place {

@@ -37,6 +37,14 @@ pub enum Error {
         version: VersionId,
         reason: String,
     },
+    #[error("the gateway of {release} did not send to {version} within {seconds} s: {reason}")]
+    GatewayBehind {
+        release: ReleaseName,
+        version: VersionId,
+        url: String,
+        seconds: u64,
+        reason: String,
+    },
     #[error("cannot deploy {release}")]
     CanaryOpen {
         release: ReleaseName,
@@ -87,6 +95,12 @@ impl Error {
             Self::NoFirstToken { release, .. } => {
                 vec![format!("see what it says: `infer logs {release}`")]
             }
+            Self::GatewayBehind { release, url, .. } => vec![
+                format!("see what it answers: `curl -i {url}/v1/models`"),
+                format!(
+                    "see whether its controller has taken the route over: `kubectl describe httproute {release}`"
+                ),
+            ],
             Self::CanaryOpen { release, .. } => ["status", "resume", "promote", "abort"]
                 .iter()
                 .map(|verb| format!("infer canary {verb} {release}"))

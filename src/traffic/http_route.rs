@@ -6,6 +6,7 @@
 
 mod acceptance;
 mod gateway;
+mod look;
 mod owner;
 mod patch;
 mod rules;
@@ -18,6 +19,7 @@ use tokio::time::{Instant, sleep};
 pub use self::{
     acceptance::{Acceptance, acceptance},
     gateway::Endpoint,
+    look::{Looked, Looker, Seen},
     patch::{JOURNAL, RUN, SPLIT, split as split_record},
     rules::{Identify, VERSION_HEADER, service_name},
 };

@@ -60,6 +60,8 @@ fn weights_are_packed_deployed_measured_and_load_tested() {
     let before = counted(&namespace);
     let ran = namespace.infer(&[
         "load",
+        "--warmup",
+        "0",
         "--concurrency",
         "2",
         "--requests",

@@ -4,14 +4,12 @@ use crate::{
     canary::{Error, Fleet},
     name::VersionId,
     release::kubernetes::Pools,
-    traffic::Router,
     weight::Weight,
 };
 
 /// The versions' Deployments.
 pub struct ClusterFleet<'a> {
     pub pools: Pools<'a>,
-    pub router: &'a Router,
     pub live: &'a VersionId,
     /// Old versions kept for `rollback`.
     pub history: usize,
@@ -23,11 +21,11 @@ impl Fleet for ClusterFleet<'_> {
     }
 
     async fn promoted(&self, candidate: &VersionId) -> Result<(), Error> {
-        let ended = self.pools.promoted(self.router, candidate, self.history);
+        let ended = self.pools.promoted(candidate, self.history);
         Ok(ended.await?)
     }
 
     async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
-        Ok(self.pools.refused(candidate).await?)
+        Ok(self.pools.refused(self.live, candidate).await?)
     }
 }

@@ -1,7 +1,4 @@
-//! Looks at the split: small requests that name no version, and who answered them.
-//!
-//! `GET /v1/models` costs an engine nothing and takes the way of every other request, so
-//! its share is the split's.
+//! Looks at the split while a canary runs: who answers requests that name no version.
 
 use std::time::Duration;
 
@@ -9,14 +6,12 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     canary::{Error, Look, probe::now_ms, sample::Arm, way::Gateway},
-    load::VERSION_HEADER,
     name::VersionId,
+    traffic::http_route::{Endpoint, Looker},
 };
 
 /// Five a second prove a split within 20 s.
 const EVERY: Duration = Duration::from_millis(200);
-
-const TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Answers in a row that do not say their version, after which it is no use to go on.
 const UNSAID_MAX: u32 = 25;
@@ -35,17 +30,14 @@ pub(super) struct Looks {
 }
 
 pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Looks, Error> {
-    let url = gateway.url("v1/models")?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(TIME_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .default_headers(gateway.headers())
-        .build()
-        .map_err(|error| Error::Endpoint {
-            endpoint: gateway.endpoint.clone(),
-            source: Box::new(error),
-        })?;
+    let endpoint = Endpoint {
+        url: gateway.endpoint.clone(),
+        host: gateway.host.clone(),
+    };
+    let looker = Looker::new(&endpoint).map_err(|error| Error::Endpoint {
+        endpoint: gateway.endpoint.clone(),
+        source: Box::new(error),
+    })?;
     let versions = versions.each_ref().map(ToString::to_string);
     let (sender, results) = mpsc::channel(1024);
     let mut task = JoinSet::new();
@@ -57,11 +49,10 @@ pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Look
             ticks.tick().await;
             let started_ms = now_ms();
             // Who does not answer says nothing about the split; probes see that it fails.
-            let Ok(answer) = client.get(url.clone()).send().await else {
+            let Ok(looked) = looker.look().await else {
                 continue;
             };
-            let version = answer.headers().get(VERSION_HEADER);
-            let arm = match version.and_then(|version| version.to_str().ok()) {
+            let arm = match looked.version.as_deref() {
                 Some(said) if *said == versions[0] => Arm::Live,
                 Some(said) if *said == versions[1] => Arm::Candidate,
                 _ => {

@@ -103,10 +103,11 @@ pub async fn drive(
         pools: Pools {
             cluster: setting.cluster,
             release: setting.release,
+            router: setting.router,
+            endpoint: setting.endpoint,
             on_event: setting.on_release_event,
             interrupt: setting.interrupt,
         },
-        router: setting.router,
         live: &journal.live,
         history: setting.history,
     };

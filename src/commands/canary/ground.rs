@@ -1,5 +1,7 @@
 //! Where a canary happens: the release's target, held by this run.
 
+use std::path::Path;
+
 use crate::{
     canary::{
         self, Error, Fleet, State, Stopped,
@@ -9,7 +11,7 @@ use crate::{
     },
     cluster::{Cluster, lease},
     commands::{
-        Session, deploy,
+        Session, deploy, image,
         registry_args::RegistryArgs,
         release_args::{self, Found},
     },
@@ -18,6 +20,7 @@ use crate::{
     load::Prompts,
     local::{self, Client, Holder, Launch},
     name::{ReleaseName, VersionId},
+    registry::Location,
     release::{
         self,
         event::Event as ReleaseEvent,
@@ -94,6 +97,11 @@ impl Ground {
         })
     }
 
+    /// `traffic.endpoint`, where the file has one.
+    fn endpoint(&self) -> Option<&str> {
+        self.spec.as_ref()?.traffic.endpoint.as_deref()
+    }
+
     /// Takes the release's lock, or says who has it.
     pub(super) async fn hold(&self, run: &str) -> Result<Held<'_>, Failure> {
         let holder = Holder::here("canary", run);
@@ -126,11 +134,28 @@ impl Ground {
         })
     }
 
-    /// The id that `spec` and `image` have as a version on this target.
-    pub(super) fn version(&self, spec: &Spec, image: &Image) -> Result<VersionId, Failure> {
+    /// What the flags and `infer.lock` say that the candidate serves.
+    pub(super) fn wanted(
+        &self,
+        spec: &Spec,
+        over: Option<&Location>,
+        lock: Option<&Path>,
+    ) -> Result<Wanted, Failure> {
         Ok(match &self.place {
-            Place::Here { .. } => release::local::engine::version(spec, &image.digest.to_string())?,
-            Place::There(_) => deploy::render(spec, image)?.version,
+            Place::Here { .. } => {
+                let image = image::wanted(spec, over, lock)?;
+                Wanted {
+                    version: release::local::engine::version(spec, &image.digest.to_string())?,
+                    image: Some(image),
+                }
+            }
+            Place::There(_) => {
+                let image = image::wanted_on_cluster(spec, over, lock)?;
+                Wanted {
+                    version: deploy::render(spec, image.as_ref())?.version,
+                    image,
+                }
+            }
         })
     }
 }
@@ -157,7 +182,7 @@ impl Held<'_> {
                 let deploy = release::local::deploy::Deploy {
                     home,
                     spec: bring.spec,
-                    image: bring.image,
+                    image: bring.wanted.image.as_ref().ok_or(release::Error::NoImage)?,
                     options: &bring.registry.options(home),
                     no_traffic: true,
                     on_event: &on_event,
@@ -172,7 +197,7 @@ impl Held<'_> {
                     cluster,
                     lock,
                     spec: bring.spec,
-                    image: bring.image,
+                    image: bring.wanted.image.as_ref(),
                     no_traffic: true,
                     replicas: Some(replicas),
                     run: bring.run.to_owned(),
@@ -209,14 +234,12 @@ impl Held<'_> {
                 canary::local::drive(&setting, journal, split, prompts).await
             }
             Hold::There { cluster, lock } => {
-                let endpoint = self.ground.spec.as_ref();
-                let endpoint = endpoint.and_then(|spec| spec.traffic.endpoint.as_deref());
                 let setting = canary::cluster::Setting {
                     cluster,
                     lock,
                     release: &self.ground.release,
                     router: &self.ground.router,
-                    endpoint,
+                    endpoint: self.ground.endpoint(),
                     history: self.ground.history(),
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
@@ -254,7 +277,6 @@ impl Held<'_> {
             Hold::There { cluster, lock } => {
                 let fleet = ClusterFleet {
                     pools: self.pools(cluster, session, &on_event),
-                    router: &self.ground.router,
                     live: &journal.live,
                     history: self.ground.history(),
                 };
@@ -282,16 +304,25 @@ impl Held<'_> {
         Pools {
             cluster,
             release: &self.ground.release,
+            router: &self.ground.router,
+            endpoint: self.ground.endpoint(),
             on_event,
             interrupt: &session.interrupt,
         }
     }
 }
 
+/// The candidate that infer.yaml asks for.
+pub(super) struct Wanted {
+    pub(super) version: VersionId,
+    /// None where no model is run.
+    pub(super) image: Option<Image>,
+}
+
 /// What is brought up, for which share.
 pub(super) struct Bring<'a> {
     pub(super) spec: &'a Spec,
-    pub(super) image: &'a Image,
+    pub(super) wanted: &'a Wanted,
     pub(super) registry: &'a RegistryArgs,
     pub(super) live: &'a VersionId,
     pub(super) weight: Weight,

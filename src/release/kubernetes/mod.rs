@@ -7,6 +7,7 @@
 mod deploy;
 mod drain;
 mod ends;
+mod front;
 mod moves;
 mod objects;
 mod record;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     drain::stop,
     ends::Ends,
+    front::Front,
     objects::{self, without_traffic},
     record::{self, Recipe, Record},
     room, router,
@@ -21,7 +22,7 @@ use crate::{
     name::{ReleaseName, VersionId},
     release::{
         Error,
-        event::{Deployed, Event, PhaseSeconds},
+        event::{Deployed, Event, Phase, PhaseSeconds},
         history::Entry,
         plan::{Action, Current, plan},
     },
@@ -41,6 +42,8 @@ pub(super) struct Move<'a> {
     pub(super) no_traffic: bool,
     /// Replicas to bring it up with; those of its recipe without.
     pub(super) replicas: Option<u32>,
+    /// `traffic.endpoint`, where the file has one.
+    pub(super) endpoint: Option<&'a str>,
     pub(super) run: &'a str,
     pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub(super) interrupt: &'a Interrupt,
@@ -136,7 +139,7 @@ impl Move<'_> {
         self.lock.check()?;
         self.hold(holders).await?;
         if changed {
-            self.settle(&mut planned, &version).await?;
+            self.settle(&mut planned, &version, &mut seconds).await?;
         }
         let router = router(self.cluster, self.release).await?;
         Ok(Deployed {
@@ -172,15 +175,22 @@ impl Move<'_> {
         Ok(())
     }
 
-    /// Moves the traffic in one write, then ends what served before.
-    async fn settle(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
+    /// Moves the traffic in one write, sees that users meet the new version, then ends what
+    /// served before.
+    async fn settle(
+        &self,
+        planned: &mut Planned,
+        version: &VersionId,
+        seconds: &mut PhaseSeconds,
+    ) -> Result<(), Error> {
         let old = planned.split.as_ref().map(|split| split.live.clone());
         if planned.router.is_none() {
             self.accepted().await?;
         }
+        let mut written = None;
         if let (Some(router), Some(split)) = (&planned.router, &planned.split) {
             let change = self.change(split, version);
-            router.write(split, &change).await?;
+            written = Some(router.write(split, &change).await?);
             if !self.no_traffic {
                 self.ends().stable_service(router, &change).await?;
             }
@@ -190,6 +200,12 @@ impl Move<'_> {
             (self.on_event)(Event::Noticed { message });
             return Ok(());
         }
+        if let Err(error) = self.met(version, seconds).await {
+            if let (Some(written), Some(old)) = (&written, &old) {
+                self.take_back(planned, written, old, version).await?;
+            }
+            return Err(error);
+        }
         (self.on_event)(Event::Moved {
             version: version.clone(),
             from: old.clone(),
@@ -198,6 +214,44 @@ impl Move<'_> {
         record::write(self.cluster, self.release, &mut planned.record).await?;
         self.ends().others(&planned.record, version).await?;
         self.ends().prune(&planned.record).await
+    }
+
+    /// Users meet the version through the gateway, first token and all.
+    async fn met(&self, version: &VersionId, seconds: &mut PhaseSeconds) -> Result<(), Error> {
+        let router = router(self.cluster, self.release).await?;
+        let front = Front::new(self.release, router.as_ref(), self.endpoint);
+        front.moved(version, self.on_event).await?;
+        let took = front
+            .first_token(version, &self.recipe.served_model)
+            .await?;
+        if let Some(took) = took {
+            seconds.set(Phase::FirstToken, took);
+            (self.on_event)(Event::PhaseDone {
+                phase: Phase::FirstToken,
+                took,
+                detail: "through the gateway".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Live gets everything back; the version that users did not meet goes.
+    async fn take_back(
+        &self,
+        planned: &mut Planned,
+        written: &Split,
+        live: &VersionId,
+        version: &VersionId,
+    ) -> Result<(), Error> {
+        if let Some(router) = &planned.router {
+            let change = Change {
+                live: live.clone(),
+                ..self.change(written, version)
+            };
+            router.write(written, &change).await?;
+            self.ends().stable_service(router, &change).await?;
+        }
+        self.withdraw(planned, version).await
     }
 
     /// A route that was just created: a gateway that says no is told at once.

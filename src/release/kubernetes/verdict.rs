@@ -3,6 +3,7 @@
 
 use super::{
     ends::{Ends, replicas, version_of},
+    front::Front,
     objects,
     record::{self, Recipe, Record},
     room,
@@ -54,6 +55,9 @@ impl Served {
 pub struct Pools<'a> {
     pub cluster: &'a Cluster,
     pub release: &'a ReleaseName,
+    pub router: &'a Router,
+    /// `traffic.endpoint`, in place of the Gateway's own address.
+    pub endpoint: Option<&'a str>,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub interrupt: &'a Interrupt,
 }
@@ -100,12 +104,7 @@ impl Pools<'_> {
 
     /// `version` has all traffic: it is live from now on, with all its replicas, and
     /// whatever else runs is drained. `keep` old versions stay for `rollback`.
-    pub async fn promoted(
-        &self,
-        router: &Router,
-        version: &VersionId,
-        keep: usize,
-    ) -> Result<(), Error> {
+    pub async fn promoted(&self, version: &VersionId, keep: usize) -> Result<(), Error> {
         let (mut record, recipe) = self.known(version).await?;
         record.history.promote(version, keep);
         record::write(self.cluster, self.release, &mut record).await?;
@@ -117,7 +116,8 @@ impl Pools<'_> {
             journal: None,
             run: String::new(),
         };
-        ends.stable_service(router, &change).await?;
+        ends.stable_service(self.router, &change).await?;
+        self.wait_for(version).await?;
         if let Some(recipe) = &recipe {
             let own = recipe.objects.iter().find(|object| {
                 objects::kind(object) == "Deployment"
@@ -130,12 +130,20 @@ impl Pools<'_> {
         ends.prune(&record).await
     }
 
-    /// `version` has no traffic any more and will get none: it is drained and marked refused.
-    pub async fn refused(&self, version: &VersionId) -> Result<(), Error> {
+    /// `version` has no traffic any more and will get none, `live` has all: it is drained and
+    /// marked refused.
+    pub async fn refused(&self, live: &VersionId, version: &VersionId) -> Result<(), Error> {
         let (mut record, recipe) = self.known(version).await?;
         record.history.refuse(version);
         record::write(self.cluster, self.release, &mut record).await?;
+        self.wait_for(live).await?;
         self.ends(recipe.as_ref()).one(&record, version).await
+    }
+
+    /// A gateway that still sends to a version must not lose it.
+    async fn wait_for(&self, winner: &VersionId) -> Result<(), Error> {
+        let front = Front::new(self.release, Some(self.router), self.endpoint);
+        front.moved(winner, self.on_event).await
     }
 
     async fn known(&self, version: &VersionId) -> Result<(Record, Option<Recipe>), Error> {

@@ -1,0 +1,141 @@
+//! The release as users meet it: through its gateway, not as its objects say.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, header::HOST};
+use tokio::time::sleep;
+
+use crate::{
+    load::{self, Api, Client, Connection, Entry, Prompt, Shape, Timeouts},
+    name::{ReleaseName, VersionId},
+    release::{Error, event::Event},
+    traffic::{
+        Router,
+        http_route::{Endpoint, Looker, Seen},
+    },
+};
+
+/// How long a gateway may take to follow a write; its controller reads, then programs.
+const FOLLOWS: Duration = Duration::from_mins(1);
+
+/// Where nobody can say who answers, every proxy is given this long.
+const SETTLES: Duration = Duration::from_secs(5);
+
+/// Longest wait for a first token of a model that has spoken before.
+const TOKEN: Duration = Duration::from_mins(1);
+
+/// The way in of one release.
+pub(super) struct Front<'a> {
+    release: &'a ReleaseName,
+    endpoint: Option<Endpoint>,
+}
+
+impl<'a> Front<'a> {
+    /// `said` is `traffic.endpoint`, in place of the Gateway's own address.
+    pub(super) fn new(
+        release: &'a ReleaseName,
+        router: Option<&Router>,
+        said: Option<&str>,
+    ) -> Self {
+        let endpoint = match router {
+            Some(Router::HttpRoute(route)) => {
+                let own = Some(route.endpoint()).filter(|own| !own.is_empty());
+                said.or(own).map(|url| Endpoint {
+                    url: url.to_owned(),
+                    host: route.host().map(ToOwned::to_owned),
+                })
+            }
+            _ => None,
+        };
+        Self { release, endpoint }
+    }
+
+    /// Waits until `version` alone answers through the gateway. Where that cannot be seen
+    /// from here, or nobody says who answers, it only waits.
+    pub(super) async fn moved(
+        &self,
+        version: &VersionId,
+        on_event: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<(), Error> {
+        let Some(endpoint) = &self.endpoint else {
+            return Ok(());
+        };
+        let seen = match Looker::new(endpoint) {
+            Ok(looker) => looker.wait_for(version, FOLLOWS).await,
+            Err(_) => Seen::Unreachable,
+        };
+        match seen {
+            Seen::Moved => Ok(()),
+            Seen::Unsaid => {
+                sleep(SETTLES).await;
+                Ok(())
+            }
+            Seen::Unreachable => {
+                let message = format!(
+                    "{} cannot be reached from here, so it was not seen that the gateway sends to {version}",
+                    endpoint.url
+                );
+                on_event(Event::Noticed { message });
+                sleep(SETTLES).await;
+                Ok(())
+            }
+            Seen::Not(reason) => Err(Error::GatewayBehind {
+                release: self.release.clone(),
+                version: version.clone(),
+                url: endpoint.url.clone(),
+                seconds: FOLLOWS.as_secs(),
+                reason,
+            }),
+        }
+    }
+
+    /// Time to the first token through the gateway; `None` where there is none to ask.
+    pub(super) async fn first_token(
+        &self,
+        version: &VersionId,
+        model: &str,
+    ) -> Result<Option<Duration>, Error> {
+        let Some(endpoint) = &self.endpoint else {
+            return Ok(None);
+        };
+        let client = Client::new(&Connection {
+            timeouts: Timeouts {
+                first: TOKEN,
+                idle: TOKEN,
+                total: TOKEN,
+            },
+            ..Connection::default()
+        });
+        let url = load::base(&endpoint.url).ok();
+        let url = url.and_then(|base| base.join(Api::Chat.path()).ok());
+        let (Ok(client), Some(url)) = (client, url) else {
+            return Ok(None);
+        };
+        let mut headers = HeaderMap::new();
+        if let Some(Ok(host)) = endpoint.host.as_deref().map(HeaderValue::from_str) {
+            headers.insert(HOST, host);
+        }
+        let shape = Shape {
+            api: Api::Chat,
+            model: model.to_owned(),
+            stream: true,
+            output_tokens: Some(4),
+            ignore_eos: false,
+        };
+        let body = shape.body(&Entry {
+            prompt: Prompt::Text("Say one word.".to_owned()),
+            output_tokens: None,
+        });
+        let answer = client.send(&url, &headers, &body, |_| {}).await;
+        match answer.result {
+            Ok(timing) => Ok(timing.first.map(|first| first - answer.sent)),
+            // Seen by nobody here; the API server's way has shown its first token before.
+            Err(_) if answer.status.is_none() => Ok(None),
+            Err(failed) => Err(Error::NoFirstToken {
+                release: self.release.clone(),
+                version: version.clone(),
+                reason: format!("through {}: {}", endpoint.url, failed.detail),
+            }),
+        }
+    }
+}
