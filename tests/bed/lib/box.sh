@@ -13,7 +13,7 @@ make_state() {
     # The longest of the sockets in it; the system allows 107 bytes.
     [ ${#state} -le 60 ] || fail "the path of INFER_BED_STATE is too long for unix sockets: at most 60 bytes"
     if [ -e "/run/netns/$netns" ] && [ ! -e "$state/.infer-bed" ]; then
-        fail "another bed is up, with another state folder: end it first, with tests/bed/down and its INFER_BED_STATE"
+        fail "there is a network namespace $netns of somebody else: name another folder with INFER_BED_STATE"
     fi
     mkdir -p "$state"/{logs,pids,bin,run}
     touch "$state/.infer-bed"

@@ -29,6 +29,7 @@ hash() {
 # part NAME: its folder in the cache.
 part() {
     local files=("$parts/$1"/*)
+    [ "$1" != crds ] || files+=("$bed/lib/crds.sh")
     case $1 in
         envoy | go) echo "$cache/$1-$(pypi_version "$1")" ;;
         *) echo "$cache/$1-$(hash "${files[@]}")" ;;
