@@ -107,7 +107,6 @@ make_tools() {
 }
 
 build() {
-    check_requirements
     local name
     for name in controlplane gateway node registry; do
         [ -d "$(part $name)" ] || find_go
