@@ -13,7 +13,7 @@ make_state() {
     # The longest of the sockets in it; the system allows 107 bytes.
     [ ${#state} -le 60 ] || fail "the path of INFER_BED_STATE is too long for unix sockets: at most 60 bytes"
     if [ -e "/run/netns/$netns" ] && [ ! -e "$state/.infer-bed" ]; then
-        fail "another bed is up, with another state folder: end it first, with tests/bed/down and its INFER_BED_STATE"
+        fail "there is a network namespace $netns of somebody else: name another folder with INFER_BED_STATE"
     fi
     mkdir -p "$state"/{logs,pids,bin,run}
     touch "$state/.infer-bed"
@@ -56,11 +56,10 @@ cgroup_roots() {
 make_box() {
     local path made=()
     box >/dev/null && return
-    : >>"$state/made"
     for path in "${fixed_paths[@]}"; do
         if [ ! -d "$path" ]; then
             mkdir -p "$path"
-            echo "$path" >>"$state/made"
+            echo "$path" >>"$cache/made"
         fi
     done
     mkdir -p "$state/hostproc" "${fixed_paths[@]/#/$state/fixed}"
@@ -89,6 +88,21 @@ make_cgroups() {
             echo "$root/$netns/parts/cgroup.procs"
         fi
     done 2>/dev/null >"$state/cgroups"
+}
+
+# The fixed paths that a bed has made on the machine, unless a bed still uses them: it would
+# lose what is mounted there.
+remove_fixed_paths() {
+    local path
+    [ -s "$cache/made" ] || return 0
+    sort -u "$cache/made" | while read -r path; do
+        if grep -lqs " $path " /proc/[0-9]*/mountinfo; then
+            echo "$path"
+        else
+            rmdir "$path" 2>/dev/null || true
+        fi
+    done >"$cache/made.new"
+    mv "$cache/made.new" "$cache/made"
 }
 
 remove_cgroups() {

@@ -29,6 +29,7 @@ hash() {
 # part NAME: its folder in the cache.
 part() {
     local files=("$parts/$1"/*)
+    [ "$1" != crds ] || files+=("$bed/lib/crds.sh")
     case $1 in
         envoy | go) echo "$cache/$1-$(pypi_version "$1")" ;;
         *) echo "$cache/$1-$(hash "${files[@]}")" ;;
@@ -106,7 +107,6 @@ make_tools() {
 }
 
 build() {
-    check_requirements
     local name
     for name in controlplane gateway node registry; do
         [ -d "$(part $name)" ] || find_go

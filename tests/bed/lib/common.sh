@@ -5,7 +5,8 @@
 # what was built, which it keeps.
 state=${INFER_BED_STATE:-/var/lib/infer-bed}
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/infer-bed
-netns=infer-bed
+# Of the network namespace and the cgroups: beds with other state folders are other beds.
+netns=${state##*/}
 
 # Addresses, all inside the network namespace.
 node_ip=10.200.0.1

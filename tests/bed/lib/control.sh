@@ -83,13 +83,14 @@ request() {
         --request "$method" "$api$path" "$@"
 }
 
+# Half a minute without the API server, as a test has it, makes no node look lost.
 start_controllers() {
     local common=(--kubeconfig "$state/admin.kubeconfig" --leader-elect=false --secure-port 0
         --authentication-kubeconfig "$state/admin.kubeconfig"
         --authorization-kubeconfig "$state/admin.kubeconfig")
     launch kube-controller-manager "$state/bin/kube-controller-manager" "${common[@]}" \
         --service-account-private-key-file "$state/service-accounts.key" \
-        --use-service-account-credentials=false
+        --use-service-account-credentials=false --node-monitor-grace-period 180s
     launch kube-scheduler "$state/bin/kube-scheduler" "${common[@]}"
 }
 
