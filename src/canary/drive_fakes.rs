@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    Chosen, Drive, Ending, Error, Event, Fleet, Measure, Observed, Reading, Stopped, Traffic,
+    Chosen, Drive, Ending, Error, Event, Fleet, Look, Measure, Observed, Reading, Stopped, Traffic,
     journal::Journal,
     plan::{Asked, Plan, tests::asked},
     sample::{Arm, Felt},
@@ -93,6 +93,8 @@ pub(super) struct FakeMeasure<'a> {
     pub(super) failing: f64,
     /// How much of the asked share really arrives.
     pub(super) obeyed: f64,
+    /// The weight that looks are sent by, where there are looks.
+    pub(super) looks_by: Option<u8>,
     pub(super) at_s: Option<(u64, Box<dyn FnOnce() + Send + 'a>)>,
 }
 
@@ -106,6 +108,7 @@ impl<'a> FakeMeasure<'a> {
             slower: 1.0,
             failing: 0.0,
             obeyed: 1.0,
+            looks_by: None,
             at_s: None,
         }
     }
@@ -132,6 +135,14 @@ impl<'a> FakeMeasure<'a> {
             output_tokens: 20,
             chosen: Chosen::BySplit,
         }
+    }
+}
+
+fn look(started_ms: u64, by: u8) -> Look {
+    Look {
+        started_ms,
+        arm: Arm::Live,
+        weight: Some(by),
     }
 }
 
@@ -165,6 +176,11 @@ impl Measure for FakeMeasure<'_> {
         Ok(Reading {
             now_ms,
             requests: (0..count).map(|_| self.observed(now_ms)).collect(),
+            looks: self
+                .looks_by
+                .map(|by| look(now_ms, by))
+                .into_iter()
+                .collect(),
             ..Reading::default()
         })
     }

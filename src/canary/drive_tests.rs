@@ -127,6 +127,17 @@ async fn a_split_that_is_not_what_was_asked_is_noticed_and_never_held() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_follows_an_older_write_is_noticed_and_never_held() {
+    let mut scene = Scene::new(&[20]);
+    scene.asked.step_limit = std::time::Duration::from_mins(1);
+    let mut measure = FakeMeasure::new(&scene.traffic);
+    measure.looks_by = Some(5);
+    let ending = scene.ending(&mut measure).await;
+    assert_eq!(ending.verdict, Verdict::Undecided);
+    assert!(ending.reason.contains("not 20%"), "{}", ending.reason);
+}
+
+#[tokio::test]
 async fn a_signal_before_anything_moves_leaves_everything_as_it_is() {
     let scene = Scene::new(&[10]);
     scene.trigger.interrupt();

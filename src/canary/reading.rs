@@ -39,6 +39,8 @@ pub enum Chosen {
 pub struct Look {
     pub started_ms: u64,
     pub arm: Arm,
+    /// The weight it was sent by, in percent; `None` by a write from before the canary.
+    pub weight: Option<u8>,
 }
 
 /// What happened since the last reading.

@@ -10,16 +10,13 @@ use super::{
 impl State {
     pub(super) fn out_of_time(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
-        let split = if self.split_is_wrong() {
-            let measured = self.tally.share.measured().unwrap_or(0.0);
+        let split = self.wrong_share().map_or_else(String::new, |share| {
             format!(
                 "; the split is {}, not {}",
-                percent(measured),
+                percent(share.measured().unwrap_or(0.0)),
                 self.journal().weight()
             )
-        } else {
-            String::new()
-        };
+        });
         let change = |name: &str, weighed: Option<&Weighed>| {
             let change = weighed?.change?;
             Some(format!(

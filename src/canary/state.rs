@@ -8,7 +8,7 @@ use super::{
     judge::{Block, Judge, Ruling, Standing, Subject},
     plan::RATE_MIN,
     power::{Reach, Sight, reach},
-    reading::{Reading, history_rate},
+    reading::{Look, Reading, history_rate},
     sample::{Arm, Cutter},
     share::Share,
     tally::{Evidence, Tally, seconds},
@@ -24,6 +24,10 @@ const RATE_BLOCKS: usize = 12;
 
 /// Requests that prove a split once it is not wrong.
 const PROOF_REQUESTS: u32 = 100;
+
+/// Looks in a row sent by another weight, after which the gateway has not taken the write
+/// over: ten seconds, where one second is usual.
+const BEHIND_MIN: u32 = 50;
 
 /// What was said about the split in this step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub struct State {
     now_ms: u64,
     figures: [ServerFigures; 2],
     split: Split,
+    /// Looks since the last one that was sent by this step's weight.
+    behind: Share,
     /// Candidate requests and pairs of the last blocks.
     recent: Vec<u32>,
     history_per_s: f64,
@@ -66,6 +72,7 @@ impl State {
             now_ms,
             figures: history.figures,
             split: Split::Unproven,
+            behind: Share::default(),
             recent: Vec::new(),
             history_per_s: history_rate(history),
             standing: None,
@@ -108,8 +115,15 @@ impl State {
         self.standing.as_ref()
     }
 
-    pub(super) fn split_is_wrong(&self) -> bool {
-        self.split == Split::Wrong
+    /// What is measured in place of the share that was asked, where that is so.
+    pub(super) fn wrong_share(&self) -> Option<Share> {
+        let is_behind = self.behind.total() >= BEHIND_MIN;
+        let share = if is_behind {
+            self.behind
+        } else {
+            self.tally.share
+        };
+        (self.split == Split::Wrong).then_some(share)
     }
 
     pub fn live_per_s(&self) -> f64 {
@@ -151,6 +165,7 @@ impl State {
         self.judge.begin_step();
         self.tally.begin_step();
         self.split = Split::Unproven;
+        self.behind = Share::default();
         self.recent.clear();
         self.standing = None;
     }
@@ -176,11 +191,7 @@ impl State {
                 self.tally.share.add(seen.share());
             }
         }
-        for look in &reading.looks {
-            if look.started_ms >= self.step_ms {
-                self.tally.share.add(Share::of(look.arm));
-            }
-        }
+        self.look(reading);
         for pair in &reading.pairs {
             self.tally.add_probe(pair.ended_ms, Arm::Live, &pair.live);
             self.tally
@@ -193,6 +204,20 @@ impl State {
         events.extend(self.prove());
         events.push(Event::View(Box::new(self.view())));
         events
+    }
+
+    /// Looks sent by this step's weight prove it; the others show a gateway that is behind.
+    fn look(&mut self, reading: &Reading) {
+        let asked = self.journal.weight().percent();
+        let ours = |look: &&Look| look.started_ms >= self.step_ms;
+        for look in reading.looks.iter().filter(ours) {
+            if look.weight == Some(asked) {
+                self.tally.share.add(Share::of(look.arm));
+                self.behind = Share::default();
+            } else {
+                self.behind.add(Share::of(look.arm));
+            }
+        }
     }
 
     fn judged(&mut self, ended_ms: u64, block: Block) -> Event {
@@ -213,11 +238,17 @@ impl State {
 
     /// The split, once it is proven or wrong.
     fn prove(&mut self) -> Option<Event> {
-        let (share, asked) = (self.tally.share, self.journal.weight());
+        let asked = self.journal.weight();
+        let is_behind = self.behind.total() >= BEHIND_MIN;
+        let share = if is_behind {
+            self.behind
+        } else {
+            self.tally.share
+        };
         if asked == Weight::ZERO || share.total() == 0 {
             return None;
         }
-        let now = if share.is_wrong(asked) {
+        let now = if is_behind || share.is_wrong(asked) {
             Split::Wrong
         } else if share.total() >= PROOF_REQUESTS {
             Split::Proven

@@ -21,7 +21,7 @@ pub use self::{
     gateway::Endpoint,
     look::{Looked, Looker, Seen},
     patch::{JOURNAL, RUN, SPLIT, split as split_record},
-    rules::{Identify, VERSION_HEADER, service_name},
+    rules::{Identify, VERSION_HEADER, WEIGHT_HEADER, service_name},
 };
 use self::{
     owner::{foreign, last_writer},

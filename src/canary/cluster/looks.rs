@@ -66,7 +66,11 @@ pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Look
                 }
             };
             unsaid = 0;
-            let look = Look { started_ms, arm };
+            let look = Look {
+                started_ms,
+                arm,
+                weight: looked.weight,
+            };
             if sender.send(Looked::At(look)).await.is_err() {
                 return;
             }

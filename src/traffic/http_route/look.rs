@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::{Endpoint, VERSION_HEADER};
+use super::{Endpoint, VERSION_HEADER, WEIGHT_HEADER};
 use crate::name::VersionId;
 
 const TIME_MAX: Duration = Duration::from_secs(5);
@@ -35,6 +35,8 @@ pub struct Looked {
     pub status: u16,
     /// Where the gateway says it.
     pub version: Option<String>,
+    /// The weight it was sent by, in percent; while there is a candidate.
+    pub weight: Option<u8>,
 }
 
 /// What a gateway is seen to do.
@@ -70,12 +72,11 @@ impl Looker {
             request = request.header(http::header::HOST, host);
         }
         let answer = request.send().await?;
-        let version = answer.headers().get(VERSION_HEADER);
+        let header = |name: &str| answer.headers().get(name)?.to_str().ok();
         Ok(Looked {
             status: answer.status().as_u16(),
-            version: version
-                .and_then(|version| version.to_str().ok())
-                .map(ToOwned::to_owned),
+            version: header(VERSION_HEADER).map(ToOwned::to_owned),
+            weight: header(WEIGHT_HEADER).and_then(|weight| weight.parse().ok()),
         })
     }
 
@@ -164,6 +165,7 @@ mod tests {
         Some(Looked {
             status,
             version: version.map(ToOwned::to_owned),
+            weight: None,
         })
     }
 

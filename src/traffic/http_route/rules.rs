@@ -14,6 +14,10 @@ use crate::{
 /// Says which version answered, and pins one when a request carries it.
 pub const VERSION_HEADER: &str = "x-infer-version";
 
+/// Says by which weight an unpinned request was sent, while there is a candidate: no status
+/// of a route tells which write its proxies follow, an answer does.
+pub const WEIGHT_HEADER: &str = "x-infer-weight";
+
 /// Whether responses say which version they come from; not every controller
 /// knows filters on a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,7 +131,8 @@ fn default(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Value {
     let refs: Vec<_> = shares
         .iter()
         .map(|(version, share)| {
-            let mut backend = backend(rule, release, version, wanted.identify);
+            let split_by = wanted.candidate.map(|_| wanted.weight);
+            let mut backend = backend(rule, release, version, wanted.identify, split_by);
             backend["weight"] = json!(share);
             backend
         })
@@ -160,7 +165,7 @@ fn pins(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Vec<Value> 
             }
         }
         pinned["matches"] = Value::Array(matches);
-        let mut backend = backend(rule, release, version, wanted.identify);
+        let mut backend = backend(rule, release, version, wanted.identify, None);
         backend["weight"] = json!(100);
         pinned["backendRefs"] = json!([backend]);
         pinned
@@ -169,7 +174,13 @@ fn pins(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Vec<Value> 
 }
 
 /// A backend like those of the rule, but of `version`; filters of others are kept.
-fn backend(rule: &Value, release: &ReleaseName, version: &VersionId, identify: Identify) -> Value {
+fn backend(
+    rule: &Value,
+    release: &ReleaseName,
+    version: &VersionId,
+    identify: Identify,
+    split_by: Option<Weight>,
+) -> Value {
     let own = backends(rule)
         .iter()
         .find(|backend| version_of(release, backend).is_some());
@@ -182,9 +193,14 @@ fn backend(rule: &Value, release: &ReleaseName, version: &VersionId, identify: I
         .unwrap_or_default();
     filters.retain(|filter| !says_version(filter));
     if identify == Identify::ByHeader {
+        let mut set = vec![json!({"name": VERSION_HEADER, "value": version})];
+        if let Some(weight) = split_by {
+            let percent = weight.percent().to_string();
+            set.push(json!({"name": WEIGHT_HEADER, "value": percent}));
+        }
         filters.push(json!({
             "type": "ResponseHeaderModifier",
-            "responseHeaderModifier": {"set": [{"name": VERSION_HEADER, "value": version}]},
+            "responseHeaderModifier": {"set": set},
         }));
     }
     if filters.is_empty() {
@@ -280,6 +296,18 @@ mod tests {
             );
             assert_eq!(backend["port"], 8000);
         }
+    }
+
+    #[test]
+    fn an_unpinned_answer_says_by_which_weight_it_was_sent_while_there_is_a_candidate() {
+        let header = |rule: &Value| {
+            let set = &rule["backendRefs"][0]["filters"][0]["responseHeaderModifier"]["set"];
+            set[1]["value"].as_str().map(ToOwned::to_owned)
+        };
+        let split = write(&rules(), Some(CANDIDATE), 10);
+        assert_eq!(header(&split[2]).as_deref(), Some("10"));
+        assert_eq!(header(&split[0]), None);
+        assert_eq!(header(&write(&split, None, 0)[0]), None);
     }
 
     #[test]
