@@ -12,6 +12,7 @@ pub mod conflict;
 pub mod diagnosis;
 pub mod diff;
 mod error;
+pub mod explain;
 mod facts;
 pub mod follow;
 pub mod gpus;

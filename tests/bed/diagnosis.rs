@@ -84,24 +84,48 @@ fn a_slow_pull_is_waited_for() {
     says(&error, &["first token"]);
 }
 
-#[test]
-fn a_pod_that_no_node_can_take_names_what_is_missing() {
-    let namespace = Namespace::new("no-room");
-    for (change, parts) in [
-        ("hardware.products=[NVIDIA-GB200]", vec!["NVIDIA-GB200"]),
-        ("hardware.gpus=16", vec!["16", "nvidia.com/gpu"]),
-    ] {
-        namespace.place.write("infer.yaml", file(&namespace, 1, ""));
-        let error = namespace
-            .infer(&["deploy", "--set", change])
-            .expect_code(1)
-            .result();
-        says(&error, &parts);
-    }
-    let tainted = file(&namespace, 1, "").replace("gpus: 1,", "gpus: 1, tolerate: [{key: none}],");
-    namespace.place.write("infer.yaml", tainted);
+/// Deploys what no node can take; the pods are gone afterwards.
+fn no_room(what: &str, yaml: impl Fn(String) -> String, parts: &[&str]) {
+    let namespace = Namespace::new(what);
+    let yaml = yaml(file(&namespace, 1, ""));
+    namespace.place.write("infer.yaml", yaml);
     let error = namespace.infer(&["deploy"]).expect_code(1).result();
-    says(&error, &["taint", "nvidia.com/gpu"]);
+    says(&error, parts);
     let left = namespace.kubectl(&["get", "pods", "-o", "name"]);
     assert!(!left.contains(RELEASE), "what failed is withdrawn: {left}");
+}
+
+#[test]
+fn a_card_that_no_node_has_is_named() {
+    let other = |yaml: String| {
+        yaml.replace("NVIDIA-L40S", "NVIDIA-GB200")
+            .replace("NVIDIA-H100-80GB-HBM3, ", "")
+    };
+    no_room("no-product", other, &["NVIDIA-GB200", "nvidia.com/gpu"]);
+}
+
+#[test]
+fn more_cards_than_any_node_has_are_counted() {
+    let many = |yaml: String| yaml.replace("gpus: 1,", "gpus: 16,");
+    no_room(
+        "no-count",
+        many,
+        &["16", "nvidia.com/gpu", "the largest node that fits has 8"],
+    );
+}
+
+#[test]
+fn a_taint_that_is_not_tolerated_is_named_with_what_tolerates_it() {
+    let intolerant = |yaml: String| {
+        let one = yaml.replace(
+            "NVIDIA-H100-80GB-HBM3, NVIDIA-L40S",
+            "NVIDIA-H100-80GB-HBM3",
+        );
+        one.replace("gpus: 1,", "gpus: 1, tolerate: [{key: none}],")
+    };
+    no_room(
+        "no-taint",
+        intolerant,
+        &["taint", "nvidia.com/gpu", "hardware.tolerate"],
+    );
 }

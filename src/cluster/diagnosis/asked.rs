@@ -12,6 +12,11 @@ pub(super) fn asked(pod: &Pod) -> Asked {
         gpu_resource,
         gpus: gpus.unwrap_or(0),
         products: products(pod).unwrap_or_default(),
+        tolerations: pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.tolerations.clone())
+            .unwrap_or_default(),
     }
 }
 

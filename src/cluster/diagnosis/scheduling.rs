@@ -1,16 +1,19 @@
 //! The scheduler's words: why no node takes a pod.
 
+use k8s_openapi::api::core::v1::Toleration;
+
 use super::{Code, Finding};
 use crate::cluster::gpus::{self, NodeGpus};
 
 /// What a pod asks of a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Asked {
     /// `nvidia.com/gpu`, `amd.com/gpu`, `nvidia.com/mig-1g.10gb`.
     pub(super) gpu_resource: Option<String>,
     pub(super) gpus: u64,
     /// Products the node affinity allows; empty means any.
     pub(super) products: Vec<String>,
+    pub(super) tolerations: Vec<Toleration>,
 }
 
 /// What the cluster's autoscaler has said about the pod.
@@ -50,13 +53,13 @@ fn reason(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Finding {
     let short = |resource: &str| message.contains(&format!("Insufficient {resource}"));
     if let Some(resource) = asked.gpu_resource.as_deref() {
         let offered = gpus::offered(nodes, resource, &asked.products);
-        let taints = taints_in_the_way(message);
+        let taints = in_the_way(message, asked, nodes);
         if short(resource) || (offered.nodes == 0 && !nodes.is_empty() && taints.is_empty()) {
             return gpus_missing(resource, asked, nodes, &offered);
         }
     }
-    if let Some(taint) = taints_in_the_way(message).first() {
-        let key = taint.split([':', ' ', '}']).next().unwrap_or(taint);
+    if let Some(taint) = in_the_way(message, asked, nodes).first() {
+        let key = taint.split([':', ' ', '}', '=']).next().unwrap_or(taint);
         return Finding::new(
             Code::TaintNotTolerated,
             format!("nodes that fit have the taint {taint}, which the pod does not tolerate"),
@@ -122,6 +125,41 @@ fn gpus_missing(
         .fix("or rollout.surge: none, which hands the GPUs over instead of asking for more")
 }
 
+/// Taints that keep the pod off nodes that would fit. Since Kubernetes 1.34 the scheduler
+/// counts them without naming them (`4 node(s) had untolerated taint(s)`), so the nodes are
+/// asked.
+fn in_the_way(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Vec<String> {
+    let named = taints_in_the_way(message);
+    if !named.is_empty() || !message.contains("untolerated taint") {
+        return named;
+    }
+    let mut found: Vec<String> = nodes
+        .iter()
+        .filter(|node| asked.gpu_resource.as_deref() == Some(node.resource.as_str()))
+        .filter(|node| asked.products.is_empty() || asked.products.contains(&node.product))
+        .flat_map(|node| &node.taints)
+        .filter(|taint| !asked.tolerations.iter().any(|one| tolerates(one, taint)))
+        .cloned()
+        .collect();
+    found.dedup();
+    found
+}
+
+/// Whether `toleration` covers a taint written `key=value:Effect` or `key:Effect`. One that
+/// keeps no pod off (`PreferNoSchedule`) needs none.
+fn tolerates(toleration: &Toleration, taint: &str) -> bool {
+    let (pair, effect) = taint.rsplit_once(':').unwrap_or((taint, ""));
+    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+    if effect == "PreferNoSchedule" {
+        return true;
+    }
+    let any = toleration.operator.as_deref() == Some("Exists");
+    let same_key = toleration.key.as_deref().map_or(any, |own| own == key);
+    let same_value = any || toleration.value.as_deref().unwrap_or_default() == value;
+    let same_effect = toleration.effect.as_deref().is_none_or(|own| own == effect);
+    same_key && same_value && same_effect
+}
+
 /// The taints in `node(s) had untolerated taint {nvidia.com/gpu: present}`.
 fn taints_in_the_way(message: &str) -> Vec<String> {
     const BEFORE: [&str; 2] = ["had untolerated taint {", "had taint {"];
@@ -167,6 +205,7 @@ mod tests {
             gpu_resource: Some("nvidia.com/gpu".to_owned()),
             gpus,
             products: products.iter().map(ToString::to_string).collect(),
+            tolerations: Vec::new(),
         }
     }
 
@@ -224,6 +263,32 @@ mod tests {
             found.fix,
             ["hardware.tolerate: [{key: nvidia.com/gpu}] in infer.yaml"]
         );
+    }
+
+    #[test]
+    fn a_taint_that_the_scheduler_only_counts_is_found_on_the_nodes() {
+        let message = "0/5 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 4 node(s) had untolerated taint(s).";
+        let nodes = [node("gpu-1", H100, 8, 0)];
+        let mut pod = asked(1, &[H100]);
+        let found = unschedulable(message, &pod, &nodes, &Autoscaler::Silent);
+        assert_eq!(found.code, Code::TaintNotTolerated);
+        assert!(
+            found.cause.contains("nvidia.com/gpu=present:NoSchedule"),
+            "{}",
+            found.cause
+        );
+        assert_eq!(
+            found.fix,
+            ["hardware.tolerate: [{key: nvidia.com/gpu}] in infer.yaml"]
+        );
+        pod.tolerations.push(Toleration {
+            key: Some("nvidia.com/gpu".to_owned()),
+            operator: Some("Exists".to_owned()),
+            ..Toleration::default()
+        });
+        assert!(in_the_way(message, &pod, &nodes).is_empty());
+        pod.tolerations[0].effect = Some("NoExecute".to_owned());
+        assert_eq!(in_the_way(message, &pod, &nodes).len(), 1);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     cluster::{
         self, Cluster,
         apply::{self, Apply},
+        explain::explain,
         follow::{self, Budget, Rollout, follow},
         inventory::{is_ours, of_release, of_version},
         kind::DEPLOYMENT,
@@ -69,13 +70,8 @@ impl Up<'_> {
     }
 
     async fn follow(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
-        let deployment = self
-            .recipe
-            .objects
-            .iter()
-            .find(|object| objects::kind(object) == "Deployment");
         let rollout = Rollout {
-            deployment: deployment.map(objects::name).unwrap_or_default().to_owned(),
+            deployment: self.deployment(),
             selector: of_version(self.release, self.version),
             budget: Budget {
                 load: Duration::from_secs(self.recipe.startup_s),
@@ -182,11 +178,31 @@ impl Up<'_> {
                 sleep(Duration::from_secs(1)).await;
             }
         }
-        Err(Error::NoFirstToken {
-            release: self.release.clone(),
-            version: self.version.clone(),
-            reason,
-        })
+        Err(self.why(reason).await)
+    }
+
+    /// What is wrong with the pods, where that can be seen; else what was answered.
+    async fn why(&self, reason: String) -> Error {
+        let deployment = self.deployment();
+        let selector = of_version(self.release, self.version);
+        match explain(self.cluster, &deployment, &selector).await {
+            Some(finding) => Error::Cluster(cluster::Error::NotStarted {
+                object: DEPLOYMENT.name(&self.cluster.namespace, &deployment),
+                finding: Box::new(finding.evidence(reason)),
+            }),
+            None => Error::NoFirstToken {
+                release: self.release.clone(),
+                version: self.version.clone(),
+                reason,
+            },
+        }
+    }
+
+    /// The name of the version's Deployment.
+    fn deployment(&self) -> String {
+        let mut objects = self.recipe.objects.iter();
+        let deployment = objects.find(|object| objects::kind(object) == "Deployment");
+        deployment.map(objects::name).unwrap_or_default().to_owned()
     }
 
     async fn ask(&self) -> Result<String, Error> {

@@ -1,0 +1,29 @@
+//! Why a version that was up does not answer: one look, where a rollout's watches are over.
+
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::runtime::watcher;
+
+use super::{
+    Cluster,
+    diagnosis::Finding,
+    gpus::typed,
+    kind::{EVENT, POD},
+    observed::Observed,
+};
+
+/// The most certain cause among the version's pods; `None` where nothing is wrong with them,
+/// or nothing can be read.
+pub async fn explain(cluster: &Cluster, deployment: &str, selector: &str) -> Option<Finding> {
+    let mut observed = Observed::new(deployment);
+    let pods: Vec<Pod> = typed(cluster.list(&POD, selector).await.ok()?);
+    for pod in pods {
+        observed.pod(watcher::Event::Apply(pod));
+    }
+    // Without events there is less to say, and still something.
+    let events = cluster.list(&EVENT, "").await.unwrap_or_default();
+    for event in typed::<Event>(events) {
+        observed.event(watcher::Event::Apply(event));
+    }
+    observed.complete(cluster).await;
+    observed.findings().into_iter().next()
+}
