@@ -64,6 +64,15 @@ impl Error {
         }
     }
 
+    /// Whether the same request may work a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Traffic(error) => error.is_transient(),
+            Self::Release(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::Open { .. } => true,

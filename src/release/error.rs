@@ -132,6 +132,15 @@ impl Error {
         }
     }
 
+    /// Whether the same request may work a moment later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Cluster(error) => error.is_transient(),
+            Self::Traffic(error) => error.is_transient(),
+            _ => false,
+        }
+    }
+
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::Local(error) => error.is_conflict(),

@@ -166,6 +166,15 @@ impl Error {
         }
     }
 
+    /// Whether the same request may work a moment later.
+    pub fn is_transient(&self) -> bool {
+        let Self::Transport { source, .. } = self else {
+            return false;
+        };
+        let cluster = source.downcast_ref::<crate::cluster::Error>();
+        cluster.is_some_and(crate::cluster::Error::is_transient)
+    }
+
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Conflict { .. } | Self::Managed { .. })
     }

@@ -43,8 +43,12 @@ impl FakePods {
             super::bed::join();
             let mut engines: HashMap<String, Child> = HashMap::new();
             while !stop.load(Ordering::Relaxed) {
-                let pods = bed.kubectl(&["-n", &name, "get", "pods", "-o", "json"]);
-                let pods: Value = serde_json::from_str(&pods).expect("JSON");
+                // While the API server is away nothing changes.
+                let pods = bed.asked(&["-n", &name, "get", "pods", "-o", "json"]);
+                let Ok(pods) = serde_json::from_str::<Value>(&pods) else {
+                    pause();
+                    continue;
+                };
                 let pods = pods["items"].as_array().cloned().unwrap_or_default();
                 engines.retain(|pod, engine| {
                     let here = pods
@@ -64,7 +68,8 @@ impl FakePods {
                     }
                     if let Some(engine) = serve(pod) {
                         engines.insert(id.to_owned(), engine);
-                        bed.kubectl(&["-n", &name, "annotate", "pod", id, GO, "--overwrite"]);
+                        // A pod that is gone meanwhile needs no word.
+                        bed.asked(&["-n", &name, "annotate", "pod", id, GO, "--overwrite"]);
                     }
                 }
                 pause();

@@ -1,20 +1,11 @@
-//! The split, written only while the lease is held, and again while the API server is away:
-//! a rollback must not be lost because its one write met a restart.
+//! The split, written only while the lease is held.
 
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
-
+use super::outage::outlast;
 use crate::{
-    canary::{Event, Traffic},
+    canary::{self, Event, Traffic},
     cluster::{self, lease::Lock},
     traffic::{Change, Error, Router, Split},
 };
-
-/// How long a write is tried for: an API server that restarts is back in less.
-const WRITE_TIME_MAX: Duration = Duration::from_mins(3);
-
-const AGAIN: Duration = Duration::from_secs(2);
 
 pub struct Locked<'a> {
     pub router: &'a Router,
@@ -28,23 +19,17 @@ impl Traffic for Locked<'_> {
     }
 
     async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
-        let deadline = Instant::now() + WRITE_TIME_MAX;
-        let mut told = false;
-        loop {
-            let error = match self.attempt(read, change, told).await {
-                Err(error) if is_transient(&error) && Instant::now() < deadline => error,
-                ended => return ended,
-            };
-            if !told {
-                told = true;
-                let text = format!(
-                    "{error}; the weight stays until it is, trying for {} s",
-                    WRITE_TIME_MAX.as_secs()
-                );
-                (self.on_event)(Event::Warning { text });
-            }
-            sleep(AGAIN).await;
-        }
+        let written = outlast(self.on_event, |again| async move {
+            Ok(self.attempt(read, change, again).await?)
+        });
+        written.await.map_err(|error| match error {
+            canary::Error::Traffic(error) => error,
+            other => Error::Transport {
+                act: "write",
+                object: self.router.name(),
+                source: Box::new(other),
+            },
+        })
     }
 
     fn name(&self) -> String {
@@ -72,12 +57,4 @@ impl Locked<'_> {
             source: Box::new(error),
         }
     }
-}
-
-fn is_transient(error: &Error) -> bool {
-    let Error::Transport { source, .. } = error else {
-        return false;
-    };
-    let cluster = source.downcast_ref::<cluster::Error>();
-    cluster.is_some_and(cluster::Error::is_transient)
 }

@@ -9,6 +9,7 @@ mod fleet;
 mod locked;
 mod looks;
 mod measure;
+mod outage;
 mod scrape;
 
 use self::measure::ClusterMeasure;
@@ -110,6 +111,7 @@ pub async fn drive(
         },
         live: &journal.live,
         history: setting.history,
+        on_event: setting.on_event,
     };
     let traffic = Locked {
         router: setting.router,

@@ -279,6 +279,7 @@ impl Held<'_> {
                     pools: self.pools(cluster, session, &on_event),
                     live: &journal.live,
                     history: self.ground.history(),
+                    on_event: &|event| ui.show(&event),
                 };
                 let traffic = Locked {
                     router: &self.ground.router,
