@@ -1,7 +1,11 @@
 //! The job on the real node: a real registry, containerd, kubelet, Envoy and llama-server;
 //! nothing is simulated but the number of GPUs.
 
-use std::fs;
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -13,13 +17,16 @@ const RELEASE: &str = "tiny";
 /// A namespace with a packed model and an `infer.yaml` that serves it on the real node.
 fn packed(what: &str) -> Namespace {
     let namespace = Namespace::new(what);
+    describe(&namespace, namespace.bed.setting("REGISTRY"), "");
+    namespace.result(&["pack"]);
+    namespace
+}
+
+/// Writes a tiny model and the `infer.yaml` that serves it from `registry`.
+fn describe(namespace: &Namespace, registry: &str, more: &str) {
     namespace.place.write("tiny.gguf", tiny_llama(2, 1));
     let image = namespace.bed.setting("LLAMA_IMAGE");
-    let repository = format!(
-        "{}/{}/model",
-        namespace.bed.setting("REGISTRY"),
-        namespace.name
-    );
+    let repository = format!("{registry}/{}/model", namespace.name);
     let node = namespace.bed.setting("NODE");
     namespace.place.write(
         "infer.yaml",
@@ -28,12 +35,60 @@ fn packed(what: &str) -> Namespace {
              model: {{source: tiny.gguf, image: {repository}}}\n\
              engine: {{kind: llama.cpp, image: \"{image}\", args: {{threads: 1, parallel: 4}}}}\n\
              hardware: {{gpus: 1, memory: 512Mi, node_selector: {{kubernetes.io/hostname: {node}}}}}\n\
-             rollout: {{startup: 2m, drain: 5s}}\n{}",
+             rollout: {{startup: 2m, drain: 5s}}\n{more}{}",
             namespace.target()
         ),
     );
-    namespace.result(&["pack"]);
-    namespace
+}
+
+#[test]
+fn a_registry_with_a_password_and_its_own_authority_serves_the_node_too() {
+    let namespace = Namespace::new("private");
+    let bed = namespace.bed;
+    let registry = bed.setting("REGISTRY_TLS");
+    let secret = "patches:\n- kind: Deployment\n  merge: {spec: {template: {spec: {imagePullSecrets: [{name: pull}]}}}}\n";
+    describe(&namespace, registry, secret);
+    let ca = bed.setting("REGISTRY_CA");
+    // Without credentials the registry says no, and infer says what to do about it.
+    let refused = namespace
+        .infer(&["pack", "--ca", ca])
+        .expect_code(1)
+        .result();
+    assert!(refused.to_string().contains("docker login"), "{refused}");
+    let (user, password) = (
+        bed.setting("REGISTRY_USER"),
+        bed.setting("REGISTRY_PASSWORD"),
+    );
+    namespace.kubectl(&[
+        "create",
+        "secret",
+        "docker-registry",
+        "pull",
+        &format!("--docker-server={registry}"),
+        &format!("--docker-username={user}"),
+        &format!("--docker-password={password}"),
+    ]);
+    let config = namespace.get("secret", "pull")["data"][".dockerconfigjson"].clone();
+    let config = decoded(config.as_str().expect("a docker configuration"));
+    namespace.place.write(".docker/config.json", config);
+    let packed = namespace.infer(&["pack", "--ca", ca]).expect_code(0);
+    assert!(!packed.stdout().contains(password) && !packed.stderr().contains(password));
+    let deployed = namespace.result(&["deploy"]);
+    assert_eq!(deployed["simulated"], false, "{deployed}");
+    what_was_packed_is_what_runs(&namespace, deployed["version"].as_str().expect("a version"));
+}
+
+fn decoded(base64: &str) -> Vec<u8> {
+    let mut decode = Command::new("base64")
+        .arg("--decode")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("base64 starts");
+    let mut input = decode.stdin.take().expect("a pipe");
+    input.write_all(base64.as_bytes()).expect("written");
+    drop(input);
+    decode.wait_with_output().expect("decoded").stdout
 }
 
 #[test]

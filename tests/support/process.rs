@@ -54,7 +54,11 @@ impl Process {
     /// The next line it writes; fails when there is none in time.
     pub fn line(&mut self) -> String {
         let line = self.lines.recv_timeout(LIMIT).ok();
-        line.unwrap_or_else(|| panic!("no line from process {}: {:?}", self.id(), self.exited()))
+        let line = line
+            .unwrap_or_else(|| panic!("no line from process {}: {:?}", self.id(), self.exited()));
+        // Shown where the test fails.
+        eprintln!("{}: {}", self.id(), line.chars().take(300).collect::<String>());
+        line
     }
 
     /// The next JSON event whose `"event"` is `name`; others before it are passed by.

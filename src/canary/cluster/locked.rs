@@ -1,11 +1,18 @@
 //! The split, written only while the lease is held.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::outage::outlast;
 use crate::{
     canary::{self, Event, Traffic},
     cluster::{self, lease::Lock},
     traffic::{Change, Error, Router, Split},
 };
+
+/// Longest wait for a look at the split.
+const READ_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub struct Locked<'a> {
     pub router: &'a Router,
@@ -15,7 +22,15 @@ pub struct Locked<'a> {
 
 impl Traffic for Locked<'_> {
     async fn read(&self) -> Result<Split, Error> {
-        self.router.read().await
+        // Only looked at between two judgements: an API server that is away must not hold them up.
+        match timeout(READ_TIME_MAX, self.router.read()).await {
+            Ok(split) => split,
+            Err(late) => Err(Error::Transport {
+                act: "read",
+                object: self.router.name(),
+                source: Box::new(late),
+            }),
+        }
     }
 
     async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
