@@ -3,15 +3,19 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
+mod capabilities;
 mod cluster;
 mod completions;
 mod doctor;
 mod examples;
 mod generated;
+mod help;
 mod init;
 mod inspect;
 mod kubernetes_release;
 mod layers;
+mod life;
 mod load;
 mod man;
 mod pack;
