@@ -181,7 +181,7 @@ mod tests {
             ("scale", "KEY=VALUE"),
             ("=1", "KEY=VALUE"),
             ("scale..x=1", "KEY=VALUE"),
-            ("scale.replicas=two", "invalid type"),
+            ("scale.replicas=two", "takes a whole number"),
             ("scale.replica=2", "unknown field"),
             ("scale.vertical=off", "not supported yet"),
             ("engine.kind=tgi", "not supported yet"),
