@@ -126,6 +126,9 @@ fn keep_mode(path: &Path, file: &fs::File) -> io::Result<()> {
 
 /// The system's own words, without the name of a temporary file that nobody knows.
 fn plain(error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() {
+        return error;
+    }
     match error.to_string().split_once(" at path ") {
         Some((system, _)) => io::Error::new(error.kind(), system.to_owned()),
         None => error,

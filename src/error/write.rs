@@ -11,14 +11,18 @@ impl Failure {
             kind: Kind::Failed,
             message: format!("cannot write {}", path.display()),
             causes: vec![source.to_string()],
-            hints: way_out(source.kind()).into_iter().collect(),
+            hints: way_out(source).into_iter().collect(),
         }
     }
 }
 
 /// What helps where a file could not be written, whichever file it was.
-fn way_out(kind: io::ErrorKind) -> Option<String> {
-    let text = match kind {
+fn way_out(error: &io::Error) -> Option<String> {
+    let text = match error.kind() {
+        // Not the system's word, but ours: somebody else's file is never replaced.
+        io::ErrorKind::AlreadyExists if error.raw_os_error().is_none() => {
+            "move it away, or choose another place"
+        }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a file is where a folder is to be: choose another place"
         }

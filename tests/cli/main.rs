@@ -18,6 +18,7 @@ mod layers;
 mod life;
 mod load;
 mod man;
+mod offline;
 mod pack;
 mod registry;
 mod render;
