@@ -29,7 +29,7 @@ impl Ui {
             .with_prompt(question)
             .default(false)
             .interact()
-            .map_err(|error| unanswered(&error))
+            .map_err(|error| self.unanswered(&error))
     }
 
     /// Asks for a line of text, offering `default`; `check` says what is wrong with an answer.
@@ -45,7 +45,7 @@ impl Ui {
             .default(default.to_owned())
             .validate_with(|answer: &String| check(answer).map_err(|wrong| self.fit(wrong)))
             .interact_text()
-            .map_err(|error| unanswered(&error))
+            .map_err(|error| self.unanswered(&error))
     }
 
     /// Cut to one line: a longer one would not be wiped away with the next answer.
@@ -57,18 +57,20 @@ impl Ui {
         let kept: String = text.chars().take(room.saturating_sub(1)).collect();
         format!("{kept}…")
     }
-}
 
-/// Ctrl-C at a question is the answer that nothing is to be done.
-fn unanswered(error: &dialoguer::Error) -> Failure {
-    let dialoguer::Error::IO(source) = error;
-    if source.kind() == io::ErrorKind::Interrupted {
-        return Failure {
+    /// Ctrl-C at a question is the answer that nothing is to be done.
+    fn unanswered(&self, error: &dialoguer::Error) -> Failure {
+        let dialoguer::Error::IO(source) = error;
+        if source.kind() != io::ErrorKind::Interrupted {
+            return Failure::failed(error);
+        }
+        // The question's line is not over yet.
+        self.screen().line("");
+        Failure {
             kind: Kind::Interrupted,
             message: "interrupted; nothing has changed".to_owned(),
             causes: Vec::new(),
             hints: Vec::new(),
-        };
+        }
     }
-    Failure::failed(error)
 }

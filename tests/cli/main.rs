@@ -28,5 +28,6 @@ mod serve;
 mod sim;
 mod start;
 mod template;
+mod terminal;
 mod unpack;
 mod verify;
