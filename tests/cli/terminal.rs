@@ -1,6 +1,6 @@
 //! What is asked on a terminal, answered as a person would: `script` makes the terminal.
 
-use std::process::Command;
+use std::{fmt::Write as _, process::Command};
 
 use crate::support::{
     infer::{Ran, Workplace},
@@ -10,10 +10,10 @@ use crate::support::{
 /// Runs `infer` on a terminal and types, with a pause before each answer.
 fn typed(place: &Workplace, line: &str, answers: &[&str]) -> Ran {
     let infer = place.command(["--version"]);
-    let keys: String = answers
-        .iter()
-        .map(|answer| format!("sleep 0.5; printf '{answer}'; "))
-        .collect();
+    let mut keys = String::new();
+    for answer in answers {
+        write!(keys, "sleep 0.5; printf '{answer}'; ").expect("a string grows");
+    }
     let script = format!("({keys} sleep 0.5) | script -qec '\"$INFER\" {line}' /dev/null");
     let mut command = Command::new("bash");
     command
