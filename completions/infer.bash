@@ -245,7 +245,7 @@ _infer() {
 
     case "${cmd}" in
         infer)
-            opts="-q -h -V --output --quiet --color --help --version pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help"
+            opts="-q -h -V --output --quiet --color --help --version init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -669,7 +669,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__deploy)
-            opts="-f -q -h --file --env --set --image --no-traffic --lock --plain-http --ca --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --image --no-traffic --lock --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -769,7 +769,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__help)
-            opts="pack inspect verify unpack deploy canary rollback init render template schema man status logs history delete doctor serve load completions sim help"
+            opts="init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1315,7 +1315,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__inspect)
-            opts="-f -q -h --file --env --set --plain-http --ca --insecure --files --output --quiet --color --help"
+            opts="-f -q -h --files --file --env --set --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1743,7 +1743,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__rollback)
-            opts="-f -q -h --file --env --set --to --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --to --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1766,6 +1766,10 @@ _infer() {
                     return 0
                     ;;
                 --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -1,6 +1,8 @@
 //! The command line: global flags, the verbs, and one exhaustive match.
 
-use clap::{CommandFactory, Parser};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::{
     commands::{self, Session},
@@ -19,9 +21,12 @@ use crate::{
     arg_required_else_help = true,
     max_term_width = 100
 )]
-#[command(
-    after_help = "Example:\n  infer pack ./my-model --to oci:./image\n\nMore: infer <COMMAND> --help"
-)]
+#[command(after_help = "\
+Example:
+  infer pack ./my-model --to oci:./image
+
+More: infer <COMMAND> --help
+Each option is also an environment variable, INFER_<COMMAND>_<OPTION>, such as INFER_LOAD_RATE.")]
 pub struct App {
     #[command(flatten)]
     pub globals: Globals,
@@ -59,61 +64,103 @@ pub struct Globals {
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    Init(Box<commands::init::InitArgs>),
     Pack(Box<commands::pack::PackArgs>),
     Inspect(commands::inspect::InspectArgs),
     Verify(commands::verify::VerifyArgs),
     Unpack(commands::unpack::UnpackArgs),
-    Deploy(commands::deploy::DeployArgs),
-    Canary(Box<commands::canary::CanaryArgs>),
-    Rollback(commands::rollback::RollbackArgs),
-    Init(Box<commands::init::InitArgs>),
     Render(Box<commands::render::RenderArgs>),
-    Template(commands::template::TemplateArgs),
-    Schema(commands::schema::SchemaArgs),
-    Man(commands::man::ManArgs),
+    Deploy(commands::deploy::DeployArgs),
     Status(commands::status::StatusArgs),
     Logs(commands::logs::LogsArgs),
-    History(commands::history::HistoryArgs),
-    Delete(commands::delete::DeleteArgs),
-    Doctor(commands::doctor::DoctorArgs),
-    Serve(commands::serve::ServeArgs),
     Load(Box<commands::load::LoadArgs>),
-    Completions(commands::completions::CompletionsArgs),
+    Canary(Box<commands::canary::CanaryArgs>),
+    History(commands::history::HistoryArgs),
+    Rollback(commands::rollback::RollbackArgs),
+    Delete(commands::delete::DeleteArgs),
+    Serve(commands::serve::ServeArgs),
     Sim(Box<commands::sim::SimArgs>),
+    Doctor(commands::doctor::DoctorArgs),
+    Template(commands::template::TemplateArgs),
+    Schema(commands::schema::SchemaArgs),
+    Completions(commands::completions::CompletionsArgs),
+    Man(commands::man::ManArgs),
 }
 
 impl Command {
     /// The verb as it is typed.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Pack(_) => "pack",
             Self::Init(_) => "init",
-            Self::Render(_) => "render",
+            Self::Pack(_) => "pack",
             Self::Inspect(_) => "inspect",
             Self::Verify(_) => "verify",
             Self::Unpack(_) => "unpack",
+            Self::Render(_) => "render",
             Self::Deploy(_) => "deploy",
-            Self::Canary(_) => "canary",
-            Self::Rollback(_) => "rollback",
-            Self::Template(_) => "template",
-            Self::Schema(_) => "schema",
-            Self::Man(_) => "man",
             Self::Status(_) => "status",
             Self::Logs(_) => "logs",
-            Self::History(_) => "history",
-            Self::Delete(_) => "delete",
-            Self::Doctor(_) => "doctor",
-            Self::Serve(_) => "serve",
             Self::Load(_) => "load",
-            Self::Completions(_) => "completions",
+            Self::Canary(_) => "canary",
+            Self::History(_) => "history",
+            Self::Rollback(_) => "rollback",
+            Self::Delete(_) => "delete",
+            Self::Serve(_) => "serve",
             Self::Sim(_) => "sim",
+            Self::Doctor(_) => "doctor",
+            Self::Template(_) => "template",
+            Self::Schema(_) => "schema",
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
         }
     }
 }
 
+/// What it is, how it is called and an example are the first screen; the options follow.
+const HELP_TEMPLATE: &str = "\
+{before-help}{about-with-newline}
+{usage-heading} {usage}{after-help}
+
+{all-args}";
+
 /// The whole command line, for completions and man pages.
 pub fn command() -> clap::Command {
-    App::command()
+    complete(App::command(), "INFER")
+}
+
+/// Reads a command line.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<App, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(args)?;
+    App::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+/// Gives a command and all below it what each of them has: help with the example before the
+/// options, and for each option an environment variable, `INFER_<COMMAND>_<OPTION>`.
+fn complete(command: clap::Command, prefix: &str) -> clap::Command {
+    let mut command = command.help_template(HELP_TEMPLATE).mut_args(|option| {
+        // Options that many commands share name their own: INFER_FILE, INFER_ENV.
+        match (option.get_long(), option.get_env()) {
+            (Some(long), None) if !option.is_hide_set() => {
+                let variable = format!("{prefix}_{}", upper(long));
+                option.env(variable).hide_env(true)
+            }
+            _ => option,
+        }
+    });
+    let below: Vec<String> = command
+        .get_subcommands()
+        .map(|below| below.get_name().to_owned())
+        .collect();
+    for name in below {
+        let prefix = format!("{prefix}_{}", upper(&name));
+        command = command.mut_subcommand(name, |below| complete(below, &prefix));
+    }
+    command
+}
+
+fn upper(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
 }
 
 pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure> {

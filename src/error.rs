@@ -79,11 +79,13 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure whose causes are the sources of `error`.
-    pub fn new(kind: Kind, error: &dyn Error) -> Self {
+    /// A failure whose causes are the sources of `error`; a disk that refuses has its hint.
+    pub fn new(kind: Kind, error: &(dyn Error + 'static)) -> Self {
         let mut causes = Vec::new();
+        let mut hint = disk_hint(error);
         let mut source = error.source();
         while let Some(cause) = source {
+            hint = hint.or_else(|| disk_hint(cause));
             let text = cause.to_string();
             // Many libraries paste their source into their own message.
             if causes
@@ -98,11 +100,11 @@ impl Failure {
             kind,
             message: error.to_string(),
             causes,
-            hints: Vec::new(),
+            hints: hint.into_iter().collect(),
         }
     }
 
-    pub fn failed(error: &dyn Error) -> Self {
+    pub fn failed(error: &(dyn Error + 'static)) -> Self {
         Self::new(Kind::Failed, error)
     }
 
@@ -128,6 +130,11 @@ impl Failure {
         self.hints.extend(hints);
         self
     }
+}
+
+fn disk_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let error = error.downcast_ref::<std::io::Error>()?;
+    write::refused_by_disk(error.kind())
 }
 
 impl From<crate::yaml::Error> for Failure {

@@ -13,6 +13,45 @@
 //! folder: a pure plan, then the act. Domains report events and never print;
 //! [`ui`] is the only code that prints or asks. `tests/cli/layers.rs` holds who
 //! may import whom.
+//!
+//! # What it knows of, and what it does
+//!
+//! A capability is a key of `infer.yaml` that works, or one that is refused until it does:
+//! nobody is to believe in a key that changes nothing. `tests/cli/capabilities.rs` holds each
+//! row against the program.
+//!
+//! | capability | key | objects | test | state |
+//! |---|---|---|---|---|
+//! | replicas | `scale.replicas` | Deployment, PodDisruptionBudget | `the_pod_is_as_production_wants_it` | works; the local target runs one |
+//! | HPA, KEDA | `scale.horizontal` | HorizontalPodAutoscaler, ScaledObject | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | VPA | `scale.vertical` | VerticalPodAutoscaler | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | cluster autoscalers (Karpenter) | `hardware.nodes` | disruption and eviction annotations | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | device plugins | `hardware.gpus` | resource limits of the pod | `the_pod_is_as_production_wants_it` | works; `hardware.resource` names another vendor's, or a MIG slice as its device plugin does |
+//! | MIG, fractional GPUs | `hardware.share` | slices, MPS, time slices, HAMi | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | DRA | `hardware.allocate` | ResourceClaimTemplate | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | affinity | `hardware.products` | node affinity on the GPU's product | `the_pod_is_as_production_wants_it` | works; `hardware.node_selector` too |
+//! | taints | `hardware.tolerate` | tolerations | `the_pod_is_as_production_wants_it` | works |
+//! | gateways | `traffic.gateway` | HTTPRoute | `a_route_has_one_backend_whose_answers_name_their_version` | works, against a fake API server only |
+//! | without a gateway | `traffic.via` | Service | `a_release_is_deployed_replaced_rolled_back_and_deleted` | works; other words of it are refused |
+//! | meshes | `traffic.mesh` | VirtualService | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | observability: metrics | `observe.metrics` | scrape annotations | `every_engine_renders` | works for `annotations`; monitors are refused |
+//! | observability: dashboards, alerts | `observe.dashboard` | ConfigMap, PrometheusRule | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | observability: traces | `observe.traces` | engine flags | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | promises (SLO) | `gates.slo` | none | `the_report_and_the_test_cases_tell_the_gates` | works |
+//! | canary | `rollout.history` | record, lock, journal | `an_open_canary_is_shown_holds_others_off_and_can_be_ended` | works by `infer canary` |
+//! | A/B | `traffic.match` | route rules by header | `a_capability_that_is_refused_says_so` | refused: not supported yet; `infer canary --hold` compares two versions |
+//! | multi-version | `traffic.versions` | fixed shares of several versions | `a_capability_that_is_refused_says_so` | refused: not supported yet; a live version and one candidate |
+//! | tenancy | `tenancy` | Namespace, ResourceQuota, LocalQueue, NetworkPolicy | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | model registries: OCI | `model.image` | image volume | `from_weights_to_an_image_and_back` | works; ModelPack manifests too |
+//! | model registries: Kubeflow | `model.registry` | ModelVersion | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | KServe, Ray, LeaderWorkerSet | `target.kubernetes.as` | InferenceService, RayService, LeaderWorkerSet | `a_capability_that_is_refused_says_so` | refused: not supported yet; a Deployment |
+//! | vLLM, SGLang, llama.cpp | `engine.kind` | probes, drain and flags of each | `every_engine_renders` | works; `tgi` and `triton` are refused |
+//! | cost, energy: choice | `hardware.choose` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | cost, energy: budget | `gates.budget` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | governance: secrets | `secrets` | references to Secrets, never their content | `the_rights_asked_for_name_no_secrets_and_no_wildcards` | works |
+//! | governance: quality | `gates.quality` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | edge (KubeEdge) | `edge` | node selector, offline mode | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | anything else | `patches` | any | `patches_change_what_no_key_says` | works; `templates` too |
 
 pub mod canary;
 pub mod cli;
@@ -22,6 +61,7 @@ pub mod error;
 pub mod file;
 pub mod home;
 pub mod interrupt;
+pub mod label;
 pub mod load;
 pub mod local;
 pub mod model;
@@ -38,22 +78,21 @@ pub mod ui;
 pub mod weight;
 pub mod yaml;
 
-use std::{ffi::OsString, process::ExitCode};
-
-use clap::Parser;
+use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
 
 use crate::{
     commands::Session,
-    error::{Failure, Outcome},
+    error::{Failure, Kind, Outcome},
     interrupt::Interrupt,
     ui::Ui,
 };
 
 /// Runs one command line to its exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let app = match cli::App::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let app = match cli::parse(args.clone()) {
         Ok(app) => app,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, wants_json(&args)),
     };
     let globals = app.globals;
     let verb = app.command.verb();
@@ -83,6 +122,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn end(ui: &Ui, result: Result<Outcome, Failure>) -> ExitCode {
     let code = match result {
+        Ok(_) if ui.answer_lost() => Kind::Failed.exit_code(),
         Ok(outcome) => outcome.exit_code(),
         Err(failure) => {
             ui.failure(&failure);
@@ -92,9 +132,31 @@ fn end(ui: &Ui, result: Result<Outcome, Failure>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// clap's own text: help on stdout, a usage error on stderr with exit code 2.
-fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when the stream is gone.
-    drop(error.print());
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+/// Whether a command line that could not be read asks for JSON.
+fn wants_json(args: &[OsString]) -> bool {
+    let by_flag = args.windows(2).any(|pair| pair == ["--output", "json"])
+        || args.iter().any(|arg| arg == "--output=json");
+    by_flag || std::env::var_os("INFER_OUTPUT").is_some_and(|value| value == "json")
+}
+
+/// clap's own text: help on stdout, a usage error on stderr (an event where JSON is asked for)
+/// with exit code 2.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(Kind::Usage.exit_code());
+    if json && error.use_stderr() {
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let message = text.split("\n\nUsage:").next().unwrap_or(text);
+        let failure = Failure::usage(message.split("\n\nFor more").next().unwrap_or(message))
+            .hint("see what there is with --help");
+        Ui::new(ui::Output::Json, false, ui::Color::Never).failure(&failure);
+        return ExitCode::from(code);
+    }
+    match error.print() {
+        // Nobody is left to tell when the stream is gone; on a full disk the text is lost.
+        Err(lost) if lost.kind() != ErrorKind::BrokenPipe => {
+            ExitCode::from(code.max(Kind::Failed.exit_code()))
+        }
+        _ => ExitCode::from(code),
+    }
 }

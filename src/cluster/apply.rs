@@ -203,19 +203,14 @@ pub async fn replace(
     name: &str,
     object: &Value,
 ) -> Result<Value, Error> {
-    let shown = kind.name(&cluster.namespace, name);
     let uri = kind.object(&cluster.namespace, name);
-    let request = Request::send(
-        format!("replace {shown}"),
-        Method::PUT,
-        format!("{uri}{}", query(&[("fieldManager", FIELD_MANAGER)])),
-        JSON,
+    write(
+        cluster,
+        ("replace", Method::PUT, uri),
+        kind.name(&cluster.namespace, name),
         object,
-    );
-    cluster
-        .call(&request)
-        .await
-        .map_err(|error| changed(error, shown))
+    )
+    .await
 }
 
 /// Creates an object; [`Error::Changed`] where one of that name exists.
@@ -225,11 +220,26 @@ pub async fn create(
     name: &str,
     object: &Value,
 ) -> Result<Value, Error> {
-    let shown = kind.name(&cluster.namespace, name);
     let uri = kind.collection(&cluster.namespace);
+    write(
+        cluster,
+        ("create", Method::POST, uri),
+        kind.name(&cluster.namespace, name),
+        object,
+    )
+    .await
+}
+
+/// Sends a whole object, which is refused where it is not as the caller believes.
+async fn write(
+    cluster: &Cluster,
+    (act, method, uri): (&str, Method, String),
+    shown: String,
+    object: &Value,
+) -> Result<Value, Error> {
     let request = Request::send(
-        format!("create {shown}"),
-        Method::POST,
+        format!("{act} {shown}"),
+        method,
         format!("{uri}{}", query(&[("fieldManager", FIELD_MANAGER)])),
         JSON,
         object,

@@ -54,6 +54,11 @@ pub(super) async fn configure(target: &Target) -> Result<(Config, String), Error
     Ok((config, name.unwrap_or_default()))
 }
 
+/// Whether there is anything to find a cluster by.
+pub fn is_configured() -> bool {
+    !Kubeconfig::read().is_err_and(|missing| is_absent(&missing)) || Config::incluster().is_ok()
+}
+
 fn is_absent(error: &KubeconfigError) -> bool {
     match error {
         KubeconfigError::FindPath => true,

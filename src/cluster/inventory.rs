@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+pub use crate::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
 use crate::name::{ReleaseName, VersionId};
 
 use super::{
@@ -13,16 +14,6 @@ use super::{
     order,
     request::{JSON, Request},
 };
-
-/// Every object of ours carries it.
-pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-pub const MANAGER: &str = "infer";
-
-/// The release an object belongs to.
-pub const RELEASE: &str = "infer.dev/release";
-
-/// The version, on what belongs to one.
-pub const VERSION: &str = "infer.dev/version";
 
 /// Kinds a release is made of in every cluster.
 const KINDS: [Kind; 8] = [

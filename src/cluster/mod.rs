@@ -28,4 +28,8 @@ pub mod pods;
 pub mod request;
 pub mod rollout;
 
-pub use self::{client::Cluster, config::Target, error::Error};
+pub use self::{
+    client::Cluster,
+    config::{Target, is_configured},
+    error::Error,
+};

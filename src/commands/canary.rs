@@ -112,6 +112,7 @@ pub async fn run(args: CanaryArgs, session: &Session) -> Result<Outcome, Failure
 async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> {
     let plan = plan(args)?;
     let prompts = values::prompts(args.prompts.as_deref())?;
+    values::writable(args.report.as_deref())?;
     let home = release_args::home()?;
     let ground = Ground::find(args.release.find(&home)?, home).await?;
     let run = run_id(now_ms(), std::process::id());
@@ -256,11 +257,12 @@ fn answer(
         Stopped::Frozen { weight } => Err(frozen(ground, weight)),
         Stopped::Ended(ending) => {
             let ending: &Ending = &ending;
+            // The verdict first: a disk that is full by now must not swallow it.
+            session.ui.answer(ending);
             if let Some(path) = report {
                 values::write_report(path, ending, &state)?;
                 session.ui.note(&format!("report: {}", path.display()));
             }
-            session.ui.answer(ending);
             Ok(outcome(ending.verdict, ending.interrupted))
         }
     }

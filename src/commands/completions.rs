@@ -5,7 +5,7 @@ use clap_complete::{Shell, generate};
 use super::Session;
 use crate::{
     error::{Failure, Outcome},
-    ui::Ui,
+    ui::text::Script,
 };
 
 /// Print the completion script of a shell
@@ -22,15 +22,14 @@ pub struct CompletionsArgs {
 #[expect(clippy::unused_async, reason = "every verb has the same signature")]
 pub async fn run(
     args: CompletionsArgs,
-    command: clap::Command,
+    mut command: clap::Command,
     session: &Session,
 ) -> Result<Outcome, Failure> {
-    print(args.shell, command, &session.ui);
-    Ok(Outcome::Done)
-}
-
-fn print(shell: Shell, mut command: clap::Command, ui: &Ui) {
     let mut script = Vec::new();
-    generate(shell, &mut command, "infer", &mut script);
-    ui.raw(&String::from_utf8_lossy(&script));
+    generate(args.shell, &mut command, "infer", &mut script);
+    session.ui.answer(&Script {
+        shell: args.shell.to_string(),
+        script: String::from_utf8_lossy(&script).into_owned(),
+    });
+    Ok(Outcome::Done)
 }

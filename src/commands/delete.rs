@@ -56,6 +56,8 @@ pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure
         }
     }
     session.ui.note(&format!("{} is deleted", found.name));
-    session.ui.answer(&Deleted(found.name.as_str()));
+    session.ui.answer(&Deleted {
+        release: found.name.as_str(),
+    });
     Ok(Outcome::Done)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     Session, image,
+    registry_args::RegistryArgs,
     release_args::{self, home, run_id},
     release_file::ReleaseFile,
 };
@@ -12,7 +13,7 @@ use crate::{
     error::{Failure, Outcome},
     interrupt::Interrupt,
     local::{self, Holder},
-    registry::{Location, Options},
+    registry::Location,
     release::{
         self,
         event::{Deployed, Event},
@@ -46,12 +47,8 @@ pub struct DeployArgs {
     /// The infer.lock to read; the one beside infer.yaml if left out
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
-    /// Speak HTTP without TLS to the registry
-    #[arg(long)]
-    plain_http: bool,
-    /// Certificates to trust beside the system's when pulling
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 pub async fn run(args: DeployArgs, session: &Session) -> Result<Outcome, Failure> {
@@ -91,11 +88,7 @@ async fn local(
         home: &home,
         spec,
         image,
-        options: &Options {
-            plain_http: args.plain_http,
-            ca_file: args.ca.clone(),
-            ..Options::default()
-        },
+        options: &args.registry.options(&home),
         no_traffic: args.no_traffic,
         on_event: &|event: Event| session.ui.show(&event),
         interrupt: &session.interrupt,

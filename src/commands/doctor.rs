@@ -44,11 +44,11 @@ pub async fn run(args: DoctorArgs, session: &Session) -> Result<Outcome, Failure
         None => None,
         Some(place) => Some(look(&place, &args, spec.as_ref()).await?),
     };
-    let examination = Examination {
-        target: spec.as_ref().map(|spec| spec.target.name()),
+    let examination = Examination::new(
+        spec.as_ref().map(|spec| spec.target.name()),
         machine,
-        cluster: cluster.unwrap_or_default(),
-    };
+        cluster.unwrap_or_default(),
+    );
     session.ui.answer(&examination);
     Ok(if examination.in_the_way() > 0 {
         Outcome::AnswerIsNo

@@ -16,6 +16,12 @@ pub fn wanted(
     image: Option<&Location>,
     lock: Option<&Path>,
 ) -> Result<Image, Failure> {
+    if let Some(lock) = lock.filter(|lock| !lock.exists()) {
+        return Err(
+            Failure::usage(format!("there is no lock file {}", lock.display()))
+                .hint("run `infer pack`, which writes infer.lock, or name another with --lock"),
+        );
+    }
     let beside = spec.path.with_file_name(lock::FILE_NAME);
     let lock = Lock::read(lock.unwrap_or(&beside))?;
     Ok(wanted::image(spec, image, &lock)?)

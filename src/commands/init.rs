@@ -64,7 +64,14 @@ pub struct InitArgs {
     #[arg(long, value_name = "GATE")]
     slo: Vec<Gate>,
     /// File to write
-    #[arg(long, short, value_name = "FILE", default_value = spec::FILE_NAME)]
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        default_value = spec::FILE_NAME,
+        env = "INFER_FILE",
+        hide_env = true
+    )]
     file: PathBuf,
     /// Replace a file that is there
     #[arg(long)]
@@ -103,21 +110,21 @@ pub async fn run(mut args: InitArgs, session: &Session) -> Result<Outcome, Failu
     write_atomically(&args.file, text.as_bytes())
         .map_err(|error| Failure::cannot_write(&args.file, &error))?;
     ui.answer(&Written {
-        file: args.file.clone(),
-        release: draft.name.clone(),
-        engine: draft.engine,
+        file: args.file.display().to_string(),
+        release: draft.name.to_string(),
+        engine: draft.engine.name(),
         target: if draft.is_local {
             "local"
         } else {
             "kubernetes"
         },
-        facts: facts.map(|found| found.facts),
+        model: facts.map(|found| found.facts),
     });
-    let next = match (&draft.source, &draft.image) {
-        (Some(_), _) => "infer pack",
-        _ => "infer deploy",
-    };
-    ui.note(&format!("Next: `{next}`."));
+    ui.note(match (&draft.source, &draft.image) {
+        (Some(_), _) => "Next: `infer pack`.",
+        (None, Some(_)) => "Next: `infer deploy`.",
+        (None, None) => "Next: say what to serve with `model: {source: DIR}`, then `infer pack`.",
+    });
     Ok(Outcome::Done)
 }
 
@@ -221,7 +228,11 @@ impl InitArgs {
         let engine = self.engine.unwrap_or_else(|| suggested(found));
         let is_llama = engine == Kind::LlamaCpp;
         Ok(Draft {
-            source: self.model.as_deref().map(|path| self.beside(path)),
+            source: self
+                .model
+                .as_deref()
+                .map(|path| self.beside(path))
+                .transpose()?,
             file: found
                 .and_then(|found| found.file.clone())
                 .filter(|_| is_llama),
@@ -241,7 +252,7 @@ impl InitArgs {
     }
 
     /// A path as it reads from the folder of the file.
-    fn beside(&self, path: &Path) -> String {
+    fn beside(&self, path: &Path) -> Result<String, Failure> {
         let folder = self
             .file
             .parent()
@@ -251,13 +262,20 @@ impl InitArgs {
             Some(_) => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             None => path.to_owned(),
         };
-        shown.to_string_lossy().into_owned()
+        shown.into_os_string().into_string().map_err(|path| {
+            Failure::usage(format!(
+                "the name {} is not UTF-8, so infer.yaml cannot hold it",
+                path.to_string_lossy()
+            ))
+            .hint("rename the folder or the file")
+        })
     }
 
     /// The folder's name, as far as it can be a release's.
     fn name_default(&self) -> String {
-        let folder = self.file.parent().map(Path::to_owned).unwrap_or_default();
-        let absolute = std::path::absolute(folder).unwrap_or_default();
+        // The file itself, as a parent of "" is no path that can be made absolute.
+        let file = std::path::absolute(&self.file).unwrap_or_default();
+        let absolute = file.parent().map(Path::to_owned).unwrap_or_default();
         let name = absolute.file_name().unwrap_or_default().to_string_lossy();
         let plain: String = name
             .to_lowercase()

@@ -15,11 +15,11 @@ use crate::{
     after_help = "Examples:\n  infer inspect oci:./image\n  infer inspect ghcr.io/acme/chat:v3 --files"
 )]
 pub struct InspectArgs {
-    #[command(flatten)]
-    image: ImageArgs,
     /// List each file of each layer
     #[arg(long)]
     files: bool,
+    #[command(flatten)]
+    image: ImageArgs,
 }
 
 pub async fn run(args: InspectArgs, session: &Session) -> Result<Outcome, Failure> {

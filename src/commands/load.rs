@@ -193,17 +193,20 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
         finish: &finish,
         summary: &summary,
     };
-    args.write_files(&run)?;
+    let written = args.write_files(&run);
     if let (Some(error), false) = (
         finish.measured.nothing_succeeded(&summary),
         finish.interrupted,
     ) {
+        written?;
         return Err(error.into());
     }
     for reason in summary.undecided() {
         ui.warn(&reason);
     }
+    // What was measured is worth more than the file it did not fit into.
     ui.answer(&summary);
+    written?;
     Ok(outcome(&summary, finish.interrupted))
 }
 
@@ -320,17 +323,7 @@ impl LoadArgs {
 /// Refuses a file that cannot be written before minutes are spent on filling it.
 fn writable(paths: &[&Option<PathBuf>]) -> Result<(), Error> {
     for path in paths.iter().filter_map(|path| path.as_ref()) {
-        let folder = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let tried = fs::create_dir_all(folder).and_then(|()| {
-            if path.is_dir() {
-                return Err(std::io::ErrorKind::IsADirectory.into());
-            }
-            tempfile::NamedTempFile::new_in(folder).map(drop)
-        });
-        tried.map_err(|source| Error::Unwritten {
+        file::writable(path).map_err(|source| Error::Unwritten {
             path: path.clone(),
             source,
         })?;

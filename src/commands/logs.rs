@@ -1,5 +1,7 @@
 //! `infer logs`: what the engines of a release write.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::{
     Session,
     release_args::{ReleaseArgs, cluster, home},
@@ -9,7 +11,7 @@ use crate::{
     name::VersionId,
     release::{self, logs::Wanted},
     spec::Target,
-    ui::LogLine,
+    ui::{LogLine, Logged},
 };
 
 /// Print what the engines of a release write
@@ -40,7 +42,9 @@ pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> 
         tail: args.tail,
     };
     let several = wanted.version.is_none();
+    let lines = AtomicU64::new(0);
     let on_line = |version: &str, line: &str| {
+        lines.fetch_add(1, Ordering::Relaxed);
         session.ui.show(&LogLine { version, line });
         if !session.ui.is_json() {
             session.ui.raw(&if several {
@@ -61,6 +65,10 @@ pub async fn run(args: LogsArgs, session: &Session) -> Result<Outcome, Failure> 
                 .await?;
         }
     }
+    session.ui.answer(&Logged {
+        release: found.name.as_str(),
+        lines: lines.into_inner(),
+    });
     Ok(if session.interrupt.signals().any() {
         Outcome::Interrupted
     } else {

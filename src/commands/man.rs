@@ -10,7 +10,8 @@ use clap_mangen::Man;
 use super::Session;
 use crate::{
     error::{Failure, Outcome},
-    file::write_atomically,
+    file::write_all_atomically,
+    ui::text::{ManFiles, ManPage},
 };
 
 /// Print the manual page, or write one a verb
@@ -33,32 +34,44 @@ pub async fn run(
 ) -> Result<Outcome, Failure> {
     command.build();
     if let Some(folder) = args.into {
-        let mut written = 0;
-        write(&command, &folder, &mut written)?;
-        session
-            .ui
-            .note(&format!("Wrote {written} pages to {}.", folder.display()));
+        let mut pages = Vec::new();
+        collect(&command, &folder, &mut pages).map_err(|error| Failure::failed(&error))?;
+        write_all_atomically(&pages)
+            .map_err(|(path, error)| Failure::cannot_write(&path, &error))?;
+        session.ui.note(&format!(
+            "Wrote {} pages to {}.",
+            pages.len(),
+            folder.display()
+        ));
+        session.ui.answer(&ManFiles {
+            files: pages
+                .iter()
+                .map(|(path, _)| path.display().to_string())
+                .collect(),
+        });
     } else {
         let page = page(&command).map_err(|error| Failure::failed(&error))?;
-        session.ui.raw(&String::from_utf8_lossy(&page));
+        session.ui.answer(&ManPage {
+            page: String::from_utf8_lossy(&page).into_owned(),
+        });
     }
     Ok(Outcome::Done)
 }
 
-/// Writes the page of a command and of all below it.
-fn write(command: &clap::Command, folder: &Path, written: &mut usize) -> Result<(), Failure> {
+/// The pages of a command and of all below it, with the files they go to.
+fn collect(
+    command: &clap::Command,
+    folder: &Path,
+    pages: &mut Vec<(PathBuf, Vec<u8>)>,
+) -> io::Result<()> {
     if command.get_name() == "help" || command.is_hide_set() {
         return Ok(());
     }
     let name = command.get_display_name().unwrap_or(command.get_name());
-    let path = folder.join(format!("{name}.1"));
-    page(command)
-        .and_then(|page| write_atomically(&path, &page))
-        .map_err(|error| Failure::cannot_write(&path, &error))?;
-    *written += 1;
+    pages.push((folder.join(format!("{name}.1")), page(command)?));
     command
         .get_subcommands()
-        .try_for_each(|verb| write(verb, folder, written))
+        .try_for_each(|below| collect(below, folder, pages))
 }
 
 fn page(command: &clap::Command) -> io::Result<Vec<u8>> {

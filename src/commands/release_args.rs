@@ -7,6 +7,7 @@ use crate::{
     home::Home,
     local,
     name::ReleaseName,
+    release,
     spec::{Kubernetes, Spec, Target},
 };
 
@@ -30,29 +31,19 @@ pub struct Found {
 }
 
 impl ReleaseArgs {
-    /// The release that is meant; a name that is known on this machine needs no file.
+    /// The release that is meant; a name that is known on this machine needs no file. One
+    /// that is to be on this machine is there.
     pub fn find(&self, home: &Home) -> Result<Found, Failure> {
         let written = if self.file.file.exists() {
             Some(self.file.load()?)
         } else {
             None
         };
+        let here = local::releases(home).map_err(|error| Failure::failed(&error))?;
         match (&self.name, written) {
-            (None, Some(spec)) => Ok(found(spec)),
-            (Some(name), Some(spec)) if spec.name == *name => Ok(found(spec)),
-            (Some(name), _) => {
-                let here = local::releases(home).map_err(|error| Failure::failed(&error))?;
-                let target = if here.contains(name) {
-                    Target::Local
-                } else {
-                    Target::Kubernetes(Kubernetes::default())
-                };
-                Ok(Found {
-                    name: name.clone(),
-                    target,
-                    spec: None,
-                })
-            }
+            (None, Some(spec)) => found(spec, &here),
+            (Some(name), Some(spec)) if spec.name == *name => found(spec, &here),
+            (Some(name), _) => elsewhere(name, &here),
             (None, None) => Err(Failure::usage(format!(
                 "no release is named, and there is no {}",
                 self.file.file.display()
@@ -68,12 +59,41 @@ impl ReleaseArgs {
     }
 }
 
-fn found(spec: Spec) -> Found {
-    Found {
+/// The release of the file.
+fn found(spec: Spec, here: &[ReleaseName]) -> Result<Found, Failure> {
+    if spec.target == Target::Local && !here.contains(&spec.name) {
+        return Err(release::Error::NoRelease { release: spec.name }.into());
+    }
+    Ok(Found {
         name: spec.name.clone(),
         target: spec.target.clone(),
         spec: Some(spec),
-    }
+    })
+}
+
+/// A release without its file: on this machine, or in the cluster there is.
+fn elsewhere(name: &ReleaseName, here: &[ReleaseName]) -> Result<Found, Failure> {
+    let target = if here.contains(name) {
+        Target::Local
+    } else if cluster::is_configured() {
+        Target::Kubernetes(Kubernetes::default())
+    } else {
+        let known: Vec<_> = here.iter().map(ToString::to_string).collect();
+        let failure = Failure::failed(&release::Error::NoRelease {
+            release: name.clone(),
+        });
+        return Err(failure
+            .hint(match known.as_slice() {
+                [] => "there is none; bring one up with `infer deploy`".to_owned(),
+                known => format!("there is {}", known.join(", ")),
+            })
+            .hint("no cluster is configured to look in: set KUBECONFIG"));
+    };
+    Ok(Found {
+        name: name.clone(),
+        target,
+        spec: None,
+    })
 }
 
 /// The folders of this user.

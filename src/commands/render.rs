@@ -47,7 +47,7 @@ pub async fn run(args: RenderArgs, session: &Session) -> Result<Outcome, Failure
             let written = folder::write(&manifests, &into)?;
             session
                 .ui
-                .answer(&WrittenFolder::new(&spec.name, &manifests, written));
+                .answer(&WrittenFolder::new(&spec.name, &manifests, &written));
         }
         None => session.ui.answer(&Manifests::new(&spec.name, &manifests)?),
     }

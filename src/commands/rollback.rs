@@ -2,13 +2,13 @@
 
 use super::{
     Session,
+    registry_args::RegistryArgs,
     release_args::{ReleaseArgs, cluster, home, run_id},
 };
 use crate::{
     error::{Failure, Outcome},
     local::{self, Holder},
     name::VersionId,
-    registry::Options,
     release::{self, event::Event},
     spec::Target,
     ui::Moved,
@@ -25,6 +25,8 @@ pub struct RollbackArgs {
     /// Version to go back to; the one before live if left out
     #[arg(long, value_name = "VERSION")]
     to: Option<VersionId>,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failure> {
@@ -38,7 +40,7 @@ pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failu
                 home: &home,
                 release: &found.name,
                 to: args.to.as_ref(),
-                options: &Options::default(),
+                options: &args.registry.options(&home),
                 on_event: &on_event,
                 interrupt: &session.interrupt,
             };

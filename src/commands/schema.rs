@@ -1,13 +1,24 @@
 //! `infer schema`: JSON Schemas of `infer.yaml` and of what verbs answer.
 
 use schemars::{JsonSchema, Schema, schema_for};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Session;
 use crate::{
+    canary,
     error::{Failure, Outcome},
-    load, pack, release, spec,
-    ui::schema::Shown,
+    load, pack,
+    release::{
+        self,
+        status::{Status, StatusList},
+    },
+    sim, spec,
+    ui::{
+        self,
+        render::{Manifests, WrittenFolder},
+        template::{Differences, Ejected, Listing},
+        text::{self, Shown},
+    },
 };
 
 /// Print the JSON Schema of infer.yaml or of results
@@ -40,24 +51,55 @@ pub async fn run(args: SchemaArgs, session: &Session) -> Result<Outcome, Failure
         Subject::File => spec::schema().to_value(),
         Subject::Results => results(),
     };
-    session.ui.answer(&Shown(schema));
+    session.ui.answer(&Shown { schema });
     Ok(Outcome::Done)
 }
 
-/// The result line of each verb: the domain's type, with what every result has.
+/// The result line of each verb, by the words it is typed with: the domain's type, with what
+/// every result has.
 fn results() -> Value {
     let schemas = [
+        ("init", of::<ui::init::Written>()),
         ("pack", of::<pack::Packed>()),
+        ("inspect", of::<pack::Inspected>()),
+        ("verify", of::<pack::Verified>()),
+        ("unpack", of::<pack::Unpacked>()),
+        ("render", of::<OneOf<Manifests, WrittenFolder>>()),
         ("deploy", of::<release::event::Deployed>()),
-        ("status", of::<release::status::Status>()),
-        ("history", of::<release::history_rows::HistoryRows>()),
+        ("status", of::<OneOf<Status, StatusList>>()),
+        ("logs", of::<ui::Logged>()),
         ("load", of::<load::Summary>()),
+        ("load compare", of::<load::compare::Comparison>()),
+        ("canary", of::<canary::Ending>()),
+        ("canary status", of::<canary::open::OpenCanary>()),
+        ("history", of::<release::history_rows::HistoryRows>()),
+        ("rollback", of::<release::event::Deployed>()),
+        ("delete", of::<ui::Deleted>()),
+        ("serve", of::<ui::Served>()),
+        ("sim", of::<sim::Summary>()),
+        ("doctor", of::<ui::doctor::Examination>()),
+        (
+            "template",
+            of::<OneOf<Listing, OneOf<Ejected, Differences>>>(),
+        ),
+        ("schema", of::<Shown>()),
+        ("completions", of::<text::Script>()),
+        ("man", of::<OneOf<text::ManPage, text::ManFiles>>()),
     ];
     let by_verb: Map<String, Value> = schemas
         .into_iter()
         .map(|(verb, schema)| (verb.to_owned(), as_result(verb, schema)))
         .collect();
     Value::Object(by_verb)
+}
+
+/// A verb whose result depends on what it was asked for.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum OneOf<A, B> {
+    A(A),
+    B(B),
 }
 
 fn of<T: JsonSchema>() -> Schema {
@@ -67,14 +109,17 @@ fn of<T: JsonSchema>() -> Schema {
 /// Adds `event` and `verb`, which the line has beside the type's own fields.
 fn as_result(verb: &str, schema: Schema) -> Value {
     let mut schema = schema.to_value();
-    let own = [("event", "result"), ("verb", verb)];
-    if let Some(properties) = schema["properties"].as_object_mut() {
-        for (key, word) in own {
-            properties.insert(key.to_owned(), serde_json::json!({"const": word}));
+    if let Some(own) = schema.as_object_mut() {
+        let mut properties = own.remove("properties").unwrap_or_else(|| json!({}));
+        let mut required = own.remove("required").unwrap_or_else(|| json!([]));
+        for (key, word) in [("event", "result"), ("verb", verb)] {
+            properties[key] = json!({"const": word});
+            if let Some(required) = required.as_array_mut() {
+                required.push(key.into());
+            }
         }
-    }
-    if let Some(required) = schema["required"].as_array_mut() {
-        required.extend(own.map(|(key, _)| Value::from(key)));
+        own.insert("properties".to_owned(), properties);
+        own.insert("required".to_owned(), required);
     }
     schema
 }

@@ -10,6 +10,7 @@ use crate::{
     home::Home,
     local::{self, Ended, Event, Mode, Options},
     name::ReleaseName,
+    ui::Served,
 };
 
 /// Serve a release on this machine: its engines, and one weighted gateway in front
@@ -25,7 +26,7 @@ pub struct ServeArgs {
     /// Release to serve; without it, the one of infer.yaml
     name: Option<ReleaseName>,
     /// Port of the gateway, from now on
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..), env = "INFER_SERVE_PORT", hide_env = true)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     port: Option<u16>,
     /// Leave the engines running on Ctrl-C, for the next infer serve to take over
     #[arg(long)]
@@ -77,7 +78,10 @@ pub async fn run(args: ServeArgs, session: &Session) -> Result<Outcome, Failure>
     while let Ok(event) = events.try_recv() {
         session.ui.show(&event);
     }
-    session.ui.screen().clear();
+    session.ui.answer(&Served {
+        release: release.as_str(),
+        interrupted: ended == Ended::Interrupted,
+    });
     Ok(match ended {
         Ended::ShutDown => Outcome::Done,
         Ended::Interrupted => Outcome::Interrupted,

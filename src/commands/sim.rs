@@ -18,36 +18,25 @@ use crate::{
 #[command(after_help = LAW)]
 pub struct SimArgs {
     /// Address to listen on
-    #[arg(
-        long,
-        default_value = "127.0.0.1",
-        env = "INFER_SIM_HOST",
-        hide_env = true
-    )]
+    #[arg(long, default_value = "127.0.0.1")]
     host: IpAddr,
     /// Port to listen on; 0 takes a free one
-    #[arg(long, default_value_t = 8000, env = "INFER_SIM_PORT", hide_env = true)]
+    #[arg(long, default_value_t = 8000)]
     port: u16,
     /// Folder or file of weights that must exist; it is not read
-    #[arg(long, value_name = "PATH", env = "INFER_SIM_MODEL", hide_env = true)]
+    #[arg(long, value_name = "PATH")]
     model: Option<PathBuf>,
     /// Name in /v1/models
-    #[arg(long, value_name = "NAME", default_value = sim::OWNER, env = "INFER_SIM_SERVED_MODEL_NAME", hide_env = true)]
+    #[arg(long, value_name = "NAME", default_value = sim::OWNER)]
     served_model_name: String,
     /// Leading chat tokens that come as reasoning
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        env = "INFER_SIM_REASONING_TOKENS",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     reasoning_tokens: u32,
     /// End every stream with a usage chunk, asked for or not
-    #[arg(long, env = "INFER_SIM_USAGE_ALWAYS", hide_env = true)]
+    #[arg(long)]
     usage_always: bool,
     /// How long answers may go on after SIGTERM or Ctrl-C; a second signal cuts them
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time, env = "INFER_SIM_DRAIN", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     drain: Duration,
     #[command(flatten)]
     law: LawArgs,
@@ -56,6 +45,10 @@ pub struct SimArgs {
 }
 
 const LAW: &str = "\
+Example:
+  infer sim --port 8000 --base 120ms --per-token 12ms --slots 8
+  curl -N localhost:8000/v1/completions -d '{\"prompt\": \"hello\", \"stream\": true}'
+
 The law:
   first token   start + (base + prefill × prompt tokens) × load × drift × noise
   token k       token k-1 + per-token × load × drift × noise
@@ -65,97 +58,53 @@ The law:
   drift         exp(sigma' × x) for all alike, x between standard normals 15 s apart
   KV blocks     ceil((prompt + output) / 16), held from start to the last token
 A token is a word between blanks. Answers are max_tokens long, else --output-tokens.
-Every response carries x-infer-simulated: true. Each option is also INFER_SIM_<OPTION>.
-
-Example:
-  infer sim --port 8000 --base 120ms --per-token 12ms --slots 8
-  curl -N localhost:8000/v1/completions -d '{\"prompt\": \"hello\", \"stream\": true}'";
+Every response carries x-infer-simulated: true.";
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The latency law")]
 struct LawArgs {
     /// Time to the first token before prompt tokens are counted
-    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = time, env = "INFER_SIM_BASE", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "40ms", value_parser = time)]
     base: Duration,
     /// Added to the first token for each prompt token
-    #[arg(long, value_name = "TIME", default_value = "100us", value_parser = time, env = "INFER_SIM_PREFILL", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "100us", value_parser = time)]
     prefill: Duration,
     /// Between two output tokens
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = time, env = "INFER_SIM_PER_TOKEN", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = time)]
     per_token: Duration,
     /// Sigma of the log-normal noise; 0 is none
-    #[arg(
-        long,
-        value_name = "SIGMA",
-        default_value_t = 0.05,
-        env = "INFER_SIM_NOISE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.05)]
     noise: f64,
     /// Sigma of the slow drift that all requests share; 0 is none
-    #[arg(
-        long,
-        value_name = "SIGMA",
-        default_value_t = 0.0,
-        env = "INFER_SIM_DRIFT",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.0)]
     drift: f64,
     /// Requests answered at once; more of them queue
     #[arg(
         long,
         visible_alias = "max-num-seqs",
         value_name = "N",
-        default_value_t = 64,
-        env = "INFER_SIM_SLOTS",
-        hide_env = true
+        default_value_t = 64
     )]
     slots: u32,
     /// How much slower everything is with all slots taken: 1 is twice the time
-    #[arg(
-        long,
-        value_name = "SHARE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_SLOWDOWN",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     slowdown: f64,
     /// KV-cache blocks of 16 tokens
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 8192,
-        env = "INFER_SIM_KV_BLOCKS",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 8192)]
     kv_blocks: u32,
     /// Longest prompt and output together
     #[arg(
         long,
         visible_alias = "max-model-len",
         value_name = "N",
-        default_value_t = 8192,
-        env = "INFER_SIM_CONTEXT_TOKENS",
-        hide_env = true
+        default_value_t = 8192
     )]
     context_tokens: u32,
     /// Answer length where a request names none
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 64,
-        env = "INFER_SIM_OUTPUT_TOKENS",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 64)]
     output_tokens: u32,
     /// Seed of all noise and faults
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 0,
-        env = "INFER_SIM_SEED",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
 }
 
@@ -163,67 +112,31 @@ struct LawArgs {
 #[command(next_help_heading = "Faults, rates as shares from 0 to 1")]
 struct FaultArgs {
     /// Requests answered with --error-status
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_ERROR_RATE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     error_rate: f64,
     /// Status of these
-    #[arg(
-        long,
-        value_name = "STATUS",
-        default_value_t = 500,
-        env = "INFER_SIM_ERROR_STATUS",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "STATUS", default_value_t = 500)]
     error_status: u16,
     /// Streams that end halfway without a finish reason
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_TRUNCATE_RATE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     truncate_rate: f64,
     /// Connections cut halfway through the answer
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_RESET_RATE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     reset_rate: f64,
     /// Streams that carry an error object halfway
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_STREAM_ERROR_RATE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     stream_error_rate: f64,
     /// Requests never answered; each keeps its slot until the client leaves
-    #[arg(
-        long,
-        value_name = "RATE",
-        default_value_t = 0.0,
-        env = "INFER_SIM_HANG_RATE",
-        hide_env = true
-    )]
+    #[arg(long, value_name = "RATE", default_value_t = 0.0)]
     hang_rate: f64,
     /// Answer 503 on /health for this long after the start
-    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time, env = "INFER_SIM_STARTUP", hide_env = true)]
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = time)]
     startup: Duration,
     /// End with exit code 1 after --startup instead of getting ready
-    #[arg(long, env = "INFER_SIM_FAIL_START", hide_env = true)]
+    #[arg(long)]
     fail_start: bool,
     /// End with exit code 1 when request N+1 arrives
-    #[arg(long, value_name = "N", env = "INFER_SIM_CRASH_AFTER", hide_env = true)]
+    #[arg(long, value_name = "N")]
     crash_after: Option<u64>,
 }
 
@@ -264,10 +177,10 @@ impl SimArgs {
 
 pub async fn run(args: SimArgs, session: &Session) -> Result<Outcome, Failure> {
     if let Some(path) = args.model.as_ref().filter(|path| !path.exists()) {
-        return Err(Failure::usage(format!(
-            "there are no weights at {}",
-            path.display()
-        )));
+        return Err(
+            Failure::usage(format!("there are no weights at {}", path.display()))
+                .hint("leave --model out: no model is run"),
+        );
     }
     let addr = SocketAddr::new(args.host, args.port);
     let simulation = args.simulation();

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::{Session, release_file::ReleaseFile};
 use crate::{
     error::{Failure, Outcome},
-    file::write_atomically,
+    file::write_all_atomically,
     render::{BUILTINS, Builtin, Overrides, eject},
-    ui::template::{Differences, Ejected, Listing},
+    ui::template::{Difference, Differences, Ejected, Listing},
 };
 
 /// List, copy and compare the templates of manifests
@@ -29,6 +29,7 @@ pub struct TemplateArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Act {
     /// Every template, where it comes from, and its blocks
+    #[command(after_help = "Example:\n  infer template list")]
     List {
         #[command(flatten)]
         file: ReleaseFile,
@@ -46,6 +47,7 @@ enum Act {
         file: ReleaseFile,
     },
     /// What your templates change of the built-in ones
+    #[command(after_help = "Example:\n  infer template diff --exit-code")]
     Diff {
         /// Templates to compare; all if left out
         #[arg(value_name = "TEMPLATE")]
@@ -80,7 +82,9 @@ pub async fn run(args: TemplateArgs, session: &Session) -> Result<Outcome, Failu
 
 fn list(file: &ReleaseFile, session: &Session) -> Result<Outcome, Failure> {
     let overrides = Overrides::read(folder(file)?.as_deref())?;
-    session.ui.answer(&Listing(eject::rows(&overrides)));
+    session.ui.answer(&Listing {
+        templates: eject::rows(&overrides),
+    });
     Ok(Outcome::Done)
 }
 
@@ -105,19 +109,17 @@ fn eject(
                     .hint("or replace it: add --force"),
             );
         }
-        files.push(path);
+        files.push((path, eject::copy(builtin)));
     }
-    for (builtin, path) in builtins.iter().zip(&files) {
-        write_atomically(path, eject::copy(builtin).as_bytes())
-            .map_err(|error| Failure::cannot_write(path, &error))?;
-    }
+    write_all_atomically(&files).map_err(|(path, error)| Failure::cannot_write(&path, &error))?;
     if named.is_none() {
         session.ui.note(&format!(
             "Add `templates: {FOLDER_DEFAULT}` to {} to use them.",
             file.file.display()
         ));
     }
-    session.ui.answer(&Ejected(files));
+    let paths: Vec<_> = files.into_iter().map(|(path, _)| path).collect();
+    session.ui.answer(&Ejected::new(&paths));
     Ok(Outcome::Done)
 }
 
@@ -128,16 +130,19 @@ fn diff(
     session: &Session,
 ) -> Result<Outcome, Failure> {
     let overrides = Overrides::read(folder(file)?.as_deref())?;
-    let differences: Vec<(String, String)> = chosen(templates)?
+    let differences: Vec<Difference> = chosen(templates)?
         .into_iter()
         .filter_map(|builtin| {
             let own = overrides.get(builtin.file)?;
-            Some((builtin.file.to_owned(), eject::diff(builtin, own)))
+            Some(Difference {
+                file: builtin.file.to_owned(),
+                diff: eject::diff(builtin, own),
+            })
         })
-        .filter(|(_, text)| !text.is_empty())
+        .filter(|one| !one.diff.is_empty())
         .collect();
     let is_same = differences.is_empty();
-    session.ui.answer(&Differences(differences));
+    session.ui.answer(&Differences { differences });
     Ok(if exit_code && !is_same {
         Outcome::AnswerIsNo
     } else {

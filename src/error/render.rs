@@ -5,6 +5,9 @@ use crate::render::Error;
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        if let Error::Write { path, source } = &error {
+            return Self::cannot_write(path, source);
+        }
         let kind = match &error {
             Error::Write { .. } | Error::Yaml(_) => Kind::Failed,
             Error::NotKubernetes

@@ -121,13 +121,17 @@ impl Error {
                 vec!["wait until nothing writes to it, then pack again".to_owned()]
             }
             Self::Damaged { .. } => vec!["download it again".to_owned()],
-            Self::WriteLayer { source, .. } | Self::File { source, .. } => disk_hint(source),
             Self::NoRoom { .. } => vec!["free some space, or choose another folder".to_owned()],
             Self::Exists { .. } => vec!["name a folder that does not exist yet".to_owned()],
             Self::LockVersion { .. } => vec!["update infer".to_owned()],
+            Self::Lock { path, .. } => vec![format!(
+                "take it from version control, or remove {} and run `infer pack`",
+                path.display()
+            )],
             Self::Read { .. }
+            | Self::WriteLayer { .. }
+            | Self::File { .. }
             | Self::SourceDate { .. }
-            | Self::Lock { .. }
             | Self::NotAnImage { .. }
             | Self::Entry { .. }
             | Self::Layer { .. }
@@ -136,17 +140,5 @@ impl Error {
                 vec!["run it again: what is there already is not sent twice".to_owned()]
             }
         }
-    }
-}
-
-fn disk_hint(source: &io::Error) -> Vec<String> {
-    match source.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            vec!["free some space; nothing half-written was left behind".to_owned()]
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            vec!["choose a folder you may write to".to_owned()]
-        }
-        _ => Vec::new(),
     }
 }

@@ -2,15 +2,19 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::watch;
 
 use super::{
-    event::{Act, Progress},
+    event::{Act, Event, Progress},
     stream::Watch,
 };
+use crate::interrupt::Interrupt;
+
+/// How often a person is told how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One layer's counters.
 #[derive(Debug)]
@@ -101,6 +105,24 @@ impl Gauges {
     pub(super) async fn stopped(&self) {
         // The sender is `self`: it outlives this call.
         drop(self.stop.subscribe().wait_for(|stop| *stop).await);
+    }
+
+    /// Waits for the work, reports how far it is, and stops it when a signal comes.
+    pub(super) async fn watch<T>(
+        &self,
+        work: impl Future<Output = T>,
+        interrupt: &Interrupt,
+        on_event: &(dyn Fn(Event) + Send + Sync),
+    ) -> T {
+        tokio::pin!(work);
+        let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                _ = interrupt.any(), if !self.is_stopped() => self.stop(),
+                _ = ticks.tick() => on_event(Event::Progress(self.progress())),
+            }
+        }
     }
 
     /// What moves now; hashing is shown as long as nothing else moves.

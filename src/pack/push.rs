@@ -1,9 +1,6 @@
 //! The act of packing: layers first, then the documents that name them, the tag last.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, stream};
 
@@ -28,9 +25,6 @@ use crate::{
 
 /// Layers moved at once: four hide one slow stream; each takes 4 MB and three threads.
 const LAYERS_AT_ONCE: usize = 4;
-
-/// How often progress is reported; the screen draws no faster.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What is to be packed, and to where.
 pub struct Job {
@@ -144,16 +138,7 @@ impl Job {
             .map(|number| self.put_layer(number, Arc::clone(&gauges), on_event))
             .buffered(LAYERS_AT_ONCE)
             .collect::<Vec<_>>();
-        tokio::pin!(work);
-        let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
-        let results = loop {
-            tokio::select! {
-                results = &mut work => break results,
-                _ = interrupt.any(), if !gauges.is_stopped() => gauges.stop(),
-                _ = ticks.tick() => on_event(Event::Progress(gauges.progress())),
-            }
-        };
-        first_cause(results)
+        first_cause(gauges.watch(work, interrupt, on_event).await)
     }
 
     async fn put_layer(

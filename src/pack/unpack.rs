@@ -6,7 +6,7 @@ use std::{
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::{StreamExt, stream};
@@ -33,7 +33,6 @@ use crate::{
 
 /// Layers fetched at once, as when they are sent.
 const LAYERS_AT_ONCE: usize = 4;
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// As in the image, less what the user's umask takes away.
@@ -43,6 +42,7 @@ const FOLDER_MODE: u32 = 0o755;
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Unpacked {
     /// The folder that holds the model's files.
+    #[serde(serialize_with = "crate::file::serialize_shown")]
     pub path: PathBuf,
     pub digest: String,
     pub files: u64,
@@ -146,16 +146,7 @@ async fn fetch_all(
         })
         .buffered(at_once)
         .collect::<Vec<_>>();
-    tokio::pin!(work);
-    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
-    let results = loop {
-        tokio::select! {
-            results = &mut work => break results,
-            _ = interrupt.any(), if !gauges.is_stopped() => gauges.stop(),
-            _ = ticks.tick() => on_event(Event::Progress(gauges.progress())),
-        }
-    };
-    sum(results)
+    sum(gauges.watch(work, interrupt, on_event).await)
 }
 
 fn sum(results: Vec<Result<Written, Error>>) -> Result<Written, Error> {

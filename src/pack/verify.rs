@@ -3,7 +3,7 @@
 use std::{
     io::{self, Read},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures_util::{StreamExt, stream};
@@ -22,7 +22,6 @@ use crate::{
 };
 
 const BLOBS_AT_ONCE: usize = 4;
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 const BUFFER_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
@@ -89,15 +88,7 @@ async fn read_all(
         .map(|(number, blob)| read_blob(store, blob, Arc::clone(&gauges), number))
         .buffered(BLOBS_AT_ONCE)
         .collect::<Vec<_>>();
-    tokio::pin!(work);
-    let mut ticks = tokio::time::interval(PROGRESS_INTERVAL);
-    let results = loop {
-        tokio::select! {
-            results = &mut work => break results,
-            _ = interrupt.any(), if !gauges.is_stopped() => gauges.stop(),
-            _ = ticks.tick() => on_event(Event::Progress(gauges.progress())),
-        }
-    };
+    let results = gauges.watch(work, interrupt, on_event).await;
     if gauges.is_stopped() {
         return Err(Error::Interrupted);
     }

@@ -111,6 +111,11 @@ impl Error {
             Self::Unreachable {
                 registry, source, ..
             } => super::refusal::connection_hints(registry, source),
+            Self::Silent { registry, .. } => {
+                vec![format!(
+                    "check that {registry} is a registry, and that it is well"
+                )]
+            }
             Self::Login { registry, .. } => vec![super::refusal::login_hint(registry)],
             Self::Limit { way_out, .. } => vec![way_out.clone()],
             Self::Missing { .. }
@@ -120,7 +125,6 @@ impl Error {
             | Self::Broken { .. }
             | Self::Source { .. }
             | Self::Malformed { .. }
-            | Self::Silent { .. }
             | Self::Protocol { .. }
             | Self::Option { .. } => Vec::new(),
         }

@@ -72,26 +72,31 @@ impl Layout {
     pub fn create(dir: &Path) -> Result<Self, Error> {
         if !dir.join(MARKER).exists() {
             refuse_other_folders(dir)?;
-            let blobs = dir.join("blobs/sha256");
-            fs::create_dir_all(&blobs).map_err(Error::file("make", &blobs))?;
-            let layout = Self {
-                dir: dir.to_owned(),
-            };
-            // Two may be making it at once: under the lock, who comes second finds it made.
-            let _lock = layout.lock()?;
-            remove_half_written(dir);
-            if !dir.join(INDEX).exists() {
-                layout.write_index(&Index::new(Vec::new()))?;
-            }
-            let marker = dir.join(MARKER);
-            write_atomically(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#)
-                .map_err(Error::file("write", &marker))?;
+            let was_there = dir.exists();
+            Self::make(dir).inspect_err(|_| remove_empty(dir, was_there))?;
         }
         let layout = Self::open(dir)?;
         let blobs = dir.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(Error::file("make", &blobs))?;
         BlobWriter::remove_abandoned(dir);
         Ok(layout)
+    }
+
+    fn make(dir: &Path) -> Result<(), Error> {
+        let blobs = dir.join("blobs/sha256");
+        fs::create_dir_all(&blobs).map_err(Error::file("make", &blobs))?;
+        let layout = Self {
+            dir: dir.to_owned(),
+        };
+        // Two may be making it at once: under the lock, who comes second finds it made.
+        let _lock = layout.lock()?;
+        remove_half_written(dir);
+        if !dir.join(INDEX).exists() {
+            layout.write_index(&Index::new(Vec::new()))?;
+        }
+        let marker = dir.join(MARKER);
+        write_atomically(&marker, br#"{"imageLayoutVersion":"1.0.0"}"#)
+            .map_err(Error::file("write", &marker))
     }
 
     pub fn dir(&self) -> &Path {
@@ -314,6 +319,15 @@ impl Layout {
             tag: tag.to_owned(),
             tags: tags.map(str::to_owned).collect(),
         }
+    }
+}
+
+/// Takes away the folders of a layout that could not be made; what is in one keeps it.
+fn remove_empty(dir: &Path, was_there: bool) {
+    drop(fs::remove_dir(dir.join("blobs/sha256")));
+    drop(fs::remove_dir(dir.join("blobs")));
+    if !was_there {
+        drop(fs::remove_dir(dir));
     }
 }
 

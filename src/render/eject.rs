@@ -27,7 +27,7 @@ pub(super) fn origin(source: &str) -> Option<&str> {
 }
 
 /// One template, and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     BuiltIn,
@@ -41,7 +41,7 @@ pub enum Origin {
     Added,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Row {
     pub file: String,
     pub origin: Origin,

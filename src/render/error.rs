@@ -63,8 +63,10 @@ impl Error {
             Self::Template { .. } | Self::Object { .. } | Self::Override { .. } => {
                 "compare it with the built-in: `infer template diff`"
             }
+            Self::Templates { .. } => {
+                "make the folder with `infer template eject`, or take `templates` out of infer.yaml"
+            }
             Self::Argument(_)
-            | Self::Templates { .. }
             | Self::Patch { .. }
             | Self::Contradiction { .. }
             | Self::Write { .. }

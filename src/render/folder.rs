@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Error, Manifests};
-use crate::{file::write_atomically, yaml};
+use crate::{file::write_all_atomically, yaml};
 
 /// First line of files that `infer render` wrote and may take away again.
 const MARK: &str = "# Rendered by infer; change infer.yaml instead.\n";
@@ -23,7 +23,7 @@ pub struct Written {
 /// Writes each object into its own file and removes stale ones of ours; other
 /// people's files stay, and are never replaced.
 pub fn write(manifests: &Manifests, folder: &Path) -> Result<Written, Error> {
-    let mut written = Written::default();
+    let mut files = Vec::new();
     let mut kept = BTreeSet::new();
     for object in &manifests.objects {
         let name = format!("{}-{}.yaml", object.kind().to_lowercase(), object.name());
@@ -39,12 +39,14 @@ pub fn write(manifests: &Manifests, folder: &Path) -> Result<Written, Error> {
             )));
         }
         let text = format!("{MARK}{}", yaml::write(&object.value)?);
-        write_atomically(&path, text.as_bytes()).map_err(failed)?;
         kept.insert(name);
-        written.files.push(path);
+        files.push((path, text));
     }
-    written.removed = remove_stale(folder, &kept)?;
-    Ok(written)
+    write_all_atomically(&files).map_err(|(path, source)| Error::Write { path, source })?;
+    Ok(Written {
+        files: files.into_iter().map(|(path, _)| path).collect(),
+        removed: remove_stale(folder, &kept)?,
+    })
 }
 
 fn remove_stale(folder: &Path, kept: &BTreeSet<String>) -> Result<Vec<PathBuf>, Error> {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use crate::{
+    label::{MANAGED_BY, MANAGER, NAME, RELEASE, VERSION},
     name::VersionId,
     registry::Reference,
     spec::{
@@ -17,11 +18,6 @@ use crate::{
 
 /// Labels that are infer's own; no part of a version's id.
 pub const OWN_LABELS: [&str; 4] = [NAME, MANAGED_BY, RELEASE, VERSION];
-
-const NAME: &str = "app.kubernetes.io/name";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-const RELEASE: &str = "infer.dev/release";
-const VERSION: &str = "infer.dev/version";
 
 /// Where packed weights lie in their image, and where the engine sees them.
 const MODEL_SUB_PATH: &str = "models";
@@ -190,7 +186,7 @@ pub(super) fn values(
 fn labels(spec: &Spec, version: Option<&VersionId>) -> BTreeMap<&'static str, String> {
     let mut labels = BTreeMap::from([
         (NAME, spec.name.to_string()),
-        (MANAGED_BY, "infer".to_owned()),
+        (MANAGED_BY, MANAGER.to_owned()),
         (RELEASE, spec.name.to_string()),
     ]);
     if let Some(version) = version {

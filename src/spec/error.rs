@@ -51,6 +51,12 @@ impl Error {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 vec!["write one with `infer init`, or name it with --file".to_owned()]
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+                vec!["save it as UTF-8 text, or write one anew with `infer init`".to_owned()]
+            }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::IsADirectory => {
+                vec!["name the file in it, such as --file DIR/infer.yaml".to_owned()]
+            }
             Self::Read { .. } | Self::TooLarge { .. } => Vec::new(),
             Self::Written { hint, .. } | Self::Set { hint, .. } | Self::Refused { hint, .. } => {
                 hint.iter().cloned().collect()

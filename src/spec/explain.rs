@@ -83,13 +83,45 @@ impl Fault {
     /// `did you mean …`, or what would do.
     pub(super) fn hint(&self) -> Option<String> {
         let wrong = quoted_after(&self.message, "unknown field `")
-            .or_else(|| quoted_after(&self.message, "unknown variant `"))?;
+            .or_else(|| quoted_after(&self.message, "unknown variant `"));
+        let Some(wrong) = wrong else {
+            return self.type_hint();
+        };
         let (_, expected) = self.message.split_once("expected ")?;
         let known: Vec<&str> = expected.split('`').skip(1).step_by(2).collect();
         nearest(wrong, &known).map_or_else(
             || (!known.is_empty()).then(|| format!("use {}", known.join(", "))),
             |near| Some(format!("did you mean `{near}`?")),
         )
+    }
+
+    /// Which key has a value of the wrong type.
+    pub(super) fn type_hint(&self) -> Option<String> {
+        let (found, expected) = self
+            .message
+            .strip_prefix("invalid type: ")
+            .or_else(|| self.message.strip_prefix("invalid value: "))?
+            .split_once(", expected ")?;
+        let expected = match expected {
+            "u16" => "a whole number from 0 to 65535",
+            "u32" | "u64" | "usize" => "a whole number, 0 or more",
+            "f64" => "a number",
+            "a string" => "text",
+            "a boolean" => "true or false",
+            "a sequence" => "a list",
+            "a map" => "keys with values",
+            text if text.starts_with("struct ") => "keys of its own",
+            text => text,
+        };
+        // A list where keys are wanted is read by position.
+        if self.path.starts_with('[') {
+            return Some("the file takes keys with values, not a list".to_owned());
+        }
+        let key = match self.path.as_str() {
+            "" => "the file".to_owned(),
+            path => format!("`{path}`"),
+        };
+        Some(format!("{key} takes {expected}, not {found}"))
     }
 
     /// serde names the holder of an unknown key, or the key itself.
@@ -166,6 +198,24 @@ mod tests {
             "did you mean `kubernetes`?"
         );
         assert_eq!(hint(json!({"scale": {"zzz": 1}})), "use replicas");
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_by_its_key() {
+        let hint = |value| fault(value).hint().unwrap();
+        for (value, told) in [
+            (
+                json!({"scale": {"replicas": "many"}}),
+                "`scale.replicas` takes a whole number, 0 or more, not string \"many\"",
+            ),
+            (
+                json!({"engine": "sim"}),
+                "`engine` takes keys of its own, not string \"sim\"",
+            ),
+            (json!(["a"]), "the file takes keys with values, not a list"),
+        ] {
+            assert_eq!(hint(value), told);
+        }
     }
 
     #[test]

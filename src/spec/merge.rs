@@ -51,7 +51,10 @@ pub(super) fn read_set(set: &str) -> Result<Value, Error> {
     Err(match fault {
         Some(fault) => match fault.planned() {
             Some(what) => Error::Unsupported { what, place: None },
-            None => refuse(fault.message.clone(), fault.hint()),
+            None => match fault.type_hint() {
+                Some(reason) => refuse(reason, None),
+                None => refuse(fault.message.clone(), fault.hint()),
+            },
         },
         None => refuse("its value is no YAML".to_owned(), None),
     })
@@ -178,7 +181,7 @@ mod tests {
             ("scale", "KEY=VALUE"),
             ("=1", "KEY=VALUE"),
             ("scale..x=1", "KEY=VALUE"),
-            ("scale.replicas=two", "invalid type"),
+            ("scale.replicas=two", "takes a whole number"),
             ("scale.replica=2", "unknown field"),
             ("scale.vertical=off", "not supported yet"),
             ("engine.kind=tgi", "not supported yet"),

@@ -1,19 +1,35 @@
 //! What `infer doctor` found: a line each, what is missing with its fix.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Answer, Paint};
+use super::{Answer, Paint, result};
 use crate::cluster::checks::{Check, State};
 
 /// Everything that was looked at.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Examination {
     /// The target of infer.yaml, where there is one.
-    pub target: Option<&'static str>,
-    pub machine: Vec<Check>,
-    pub cluster: Vec<Check>,
+    target: Option<&'static str>,
+    /// Whether nothing that is needed is missing.
+    ready: bool,
+    machine: Vec<Check>,
+    cluster: Vec<Check>,
 }
 
 impl Examination {
+    pub fn new(target: Option<&'static str>, machine: Vec<Check>, cluster: Vec<Check>) -> Self {
+        let mut examination = Self {
+            target,
+            ready: false,
+            machine,
+            cluster,
+        };
+        examination.ready = examination.in_the_way() == 0;
+        examination
+    }
+
     fn all(&self) -> impl Iterator<Item = &Check> {
         self.machine.iter().chain(&self.cluster)
     }
@@ -26,11 +42,7 @@ impl Examination {
 
 impl Answer for Examination {
     fn json(&self) -> Value {
-        json!({
-            "event": "result", "verb": "doctor", "target": self.target,
-            "ready": self.in_the_way() == 0,
-            "machine": self.machine, "cluster": self.cluster,
-        })
+        result("doctor", self)
     }
 
     fn human(&self, paint: &Paint) -> String {
@@ -76,16 +88,16 @@ mod tests {
 
     #[test]
     fn what_is_missing_stands_with_its_fix() {
-        let examination = Examination {
-            target: Some("local"),
-            machine: vec![
+        let examination = Examination::new(
+            Some("local"),
+            vec![
                 Check::new("Port", State::Ok, "127.0.0.1:8080 is free").needed(true),
                 Check::new("Engine", State::Missing, "vllm is not on PATH")
                     .needed(true)
                     .fix("pip install vllm"),
             ],
-            cluster: Vec::new(),
-        };
+            Vec::new(),
+        );
         assert_eq!(
             examination.human(&Paint::plain()),
             "This machine\n  ✓ Port    127.0.0.1:8080 is free\n  ✗ Engine  vllm is not on PATH\n            fix: pip install vllm\n1 thing is missing"

@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+/// `1 layer`, `2 layers`.
+pub fn count(number: u64, of: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {of}{plural}")
+}
+
 /// `11.2 GB`: decimal units, as registries and clouds count.
 #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
 pub fn bytes(count: u64) -> String {

@@ -1,31 +1,30 @@
 //! What `infer init` answers.
 
-use std::path::PathBuf;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-use serde_json::{Value, json};
-
-use super::{Answer, Paint, bytes};
-use crate::{model::Facts, name::ReleaseName, spec::engine::Kind};
+use super::{Answer, Paint, bytes, result};
+use crate::model::Facts;
 
 /// The file that was written.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Written {
-    pub file: PathBuf,
-    pub release: ReleaseName,
-    pub engine: Kind,
+    pub file: String,
+    pub release: String,
+    pub engine: &'static str,
     pub target: &'static str,
-    pub facts: Option<Facts>,
+    /// What the weights say, where there are some.
+    pub model: Option<Facts>,
 }
 
 impl Answer for Written {
     fn json(&self) -> Value {
-        json!({
-            "event": "result", "verb": "init", "file": self.file, "release": self.release,
-            "engine": self.engine, "target": self.target, "model": self.facts,
-        })
+        result("init", self)
     }
 
     fn human(&self, _: &Paint) -> String {
-        self.file.display().to_string()
+        self.file.clone()
     }
 }
 
@@ -33,12 +32,7 @@ impl Answer for Written {
 pub fn about(facts: &Facts) -> String {
     let mut parts = vec![facts.name.clone()];
     parts.extend(facts.architecture.clone());
-    if let Some(parameters) = facts.parameters {
-        parts.push(format!(
-            "{} parameters",
-            crate::pack::parameter_size(parameters)
-        ));
-    }
+    parts.extend(facts.parameters.map(super::pack::parameters));
     if !facts.precisions.is_empty() {
         parts.push(facts.precisions.join(" and "));
     }

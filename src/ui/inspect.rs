@@ -1,9 +1,9 @@
 //! What a packed model holds, as a table; what verifying and unpacking answer.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Answer, Paint, bytes, seconds};
-use crate::pack::{Inspected, InspectedLayer, PackedFacts, Unpacked, Verified, parameter_size};
+use super::{Answer, Paint, bytes, count, pack::parameters, result, seconds};
+use crate::pack::{Inspected, InspectedLayer, PackedFacts, Unpacked, Verified};
 
 /// Digits of a digest in a table: enough to find it.
 const DIGEST_CHARS: usize = "sha256:".len() + 12;
@@ -30,11 +30,8 @@ impl Answer for InspectView<'_> {
             lines.push(row("source", &format!("{source} at {revision}")));
         }
         lines.push(row("platforms", &found.platforms.join(", ")));
-        let count = found.layers.len();
-        lines.push(row(
-            "size",
-            &format!("{} in {count} layers", bytes(found.bytes)),
-        ));
+        let layers = count(found.layers.len() as u64, "layer");
+        lines.push(row("size", &format!("{} in {layers}", bytes(found.bytes))));
         for layer in &found.layers {
             lines.push(layer_text(layer, *paint));
             if self.files {
@@ -55,9 +52,7 @@ impl Answer for InspectView<'_> {
 
 fn model_text(model: &PackedFacts) -> String {
     let parts = [
-        model
-            .parameters
-            .map(|count| format!("{} parameters", parameter_size(count))),
+        model.parameters.map(parameters),
         model.quantization.clone(),
         Some(model.precisions.join(", ")).filter(|text| !text.is_empty()),
         model.architecture.clone(),
@@ -93,11 +88,11 @@ impl Answer for Verified {
 
     fn human(&self, paint: &Paint) -> String {
         format!(
-            "{} {} is whole: {} layers and {} documents, {} · {}",
+            "{} {} is whole: {} and {}, {} · {}",
             paint.green("✓"),
             self.image,
-            self.layers,
-            self.documents,
+            count(self.layers, "layer"),
+            count(self.documents, "document"),
             bytes(self.bytes),
             seconds(std::time::Duration::from_secs_f64(self.seconds)),
         )
@@ -113,13 +108,4 @@ impl Answer for Unpacked {
     fn human(&self, _paint: &Paint) -> String {
         self.path.display().to_string()
     }
-}
-
-pub(super) fn result<T: serde::Serialize>(verb: &str, own: &T) -> Value {
-    let mut result = json!({"event": "result", "verb": verb});
-    let own = serde_json::to_value(own).unwrap_or_default();
-    if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
-        result.extend(own);
-    }
-    result
 }

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub use self::lines::{count, milliseconds};
-use super::{Answer, Paint, Screen, Show, Ui, seconds};
+use super::{Answer, Paint, Screen, Show, Ui, result, seconds};
 use crate::load::{
     Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
 };
@@ -217,12 +217,7 @@ impl Said {
 
 impl Answer for Summary {
     fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "load"});
-        let own = serde_json::to_value(self).unwrap_or_default();
-        if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
-            result.extend(own);
-        }
-        result
+        result("load", self)
     }
 
     fn human(&self, paint: &Paint) -> String {

@@ -1,8 +1,10 @@
 //! What `infer serve` says: one line for each change, and a table that moves.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Paint, Screen, Show, seconds};
+use super::{Answer, Paint, Screen, Show, result, seconds};
 use crate::local::{Event, Phase, Split, Traffic, VersionState, View};
 
 impl Show for Event {
@@ -91,6 +93,24 @@ impl Show for Event {
                 "the gateway has stopped; {engines} engine(s) keep running for the next infer serve"
             )),
         }
+    }
+}
+
+/// What `serve` answers when it ends.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Served<'a> {
+    pub release: &'a str,
+    /// Whether a signal ended it, rather than `infer delete`.
+    pub interrupted: bool,
+}
+
+impl Answer for Served<'_> {
+    fn json(&self) -> Value {
+        result("serve", self)
+    }
+
+    fn human(&self, _: &Paint) -> String {
+        String::new()
     }
 }
 

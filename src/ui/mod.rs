@@ -15,26 +15,27 @@ mod paint;
 mod prompt;
 mod release;
 pub mod render;
-pub mod schema;
 mod screen;
 mod sim;
 pub mod template;
+pub mod text;
 
 use std::{
     io::{self, IsTerminal, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::{Value, json};
 
 pub use self::{
-    figure::{bar, bytes, percent, rate, seconds, sparkline},
+    figure::{bar, bytes, count, percent, rate, seconds, sparkline},
     inspect::InspectView,
+    local::Served,
     paint::{Color, Paint},
-    release::{Deleted, LogLine, Moved},
+    release::{Deleted, LogLine, Logged, Moved},
     screen::Screen,
 };
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 
 /// How results are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -69,7 +70,7 @@ pub struct Ui {
     quiet: bool,
     screen: Screen,
     stdout_paint: Paint,
-    stdout_failed: AtomicBool,
+    stdout_failed: Mutex<Option<io::Error>>,
 }
 
 impl Ui {
@@ -79,7 +80,7 @@ impl Ui {
             quiet,
             screen: Screen::new(color, quiet || output == Output::Json),
             stdout_paint: Paint::new(color, io::stdout().is_terminal()),
-            stdout_failed: AtomicBool::new(false),
+            stdout_failed: Mutex::new(None),
         }
     }
 
@@ -159,9 +160,24 @@ impl Ui {
         &self.screen
     }
 
-    /// Whether a write to stdout has failed (its reader has gone).
-    pub fn stdout_failed(&self) -> bool {
-        self.stdout_failed.load(Ordering::Relaxed)
+    /// Whether an answer did not reach stdout, which is said on stderr; a reader that has
+    /// gone wanted no more of it, so nothing is lost then.
+    pub fn answer_lost(&self) -> bool {
+        let failed = self
+            .stdout_failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
+        if let Some(error) = &failed {
+            self.screen.failure(&Failure {
+                kind: Kind::Failed,
+                message: "cannot write the answer to stdout".to_owned(),
+                causes: vec![error.to_string()],
+                hints: Vec::new(),
+            });
+        }
+        failed.is_some()
     }
 
     fn write_json(&self, value: &Value) {
@@ -174,8 +190,12 @@ impl Ui {
         }
         let mut stdout = io::stdout().lock();
         let written = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
-        if written.is_err() {
-            self.stdout_failed.store(true, Ordering::Relaxed);
+        if let Err(error) = written {
+            let mut failed = self
+                .stdout_failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert(error);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, bar, bytes, inspect::result, rate, seconds};
+use super::{Answer, Paint, Screen, Show, bar, bytes, rate, result, seconds};
 use crate::{
     model::Facts,
     pack::{Count, Event, LayerOutcome, Packed, Progress, parameter_size},
@@ -136,13 +136,17 @@ pub(super) fn done(paint: Paint, what: &str, text: &str) -> String {
     format!("{} {what:<9} {text}", paint.green("✓"))
 }
 
+/// `8.2 B parameters`.
+pub(super) fn parameters(count: u64) -> String {
+    let size = parameter_size(count);
+    let (number, unit) = size.split_at(size.trim_end_matches(char::is_alphabetic).len());
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{number} {unit} parameter{plural}").replace("  ", " ")
+}
+
 /// One line that names the model; what the weights do not say is left out.
 pub(super) fn summary(facts: &Facts, total_bytes: u64, paint: Paint) -> String {
-    let parameters = facts.parameters.map(|count| {
-        let size = parameter_size(count);
-        let (number, unit) = size.split_at(size.trim_end_matches(char::is_alphabetic).len());
-        format!("{number} {unit} parameters").replace("  ", " ")
-    });
+    let parameters = facts.parameters.map(parameters);
     let precision = Some(facts.precisions.join(", ")).filter(|text| !text.is_empty());
     let shards = match facts.shards {
         0 => None,

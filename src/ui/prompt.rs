@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use dialoguer::{Confirm, Input};
 
 use super::Ui;
-use crate::error::Failure;
+use crate::error::{Failure, Kind};
 
 impl Ui {
     /// Whether there is a person to ask.
@@ -29,7 +29,7 @@ impl Ui {
             .with_prompt(question)
             .default(false)
             .interact()
-            .map_err(|error| Failure::failed(&error))
+            .map_err(|error| self.unanswered(&error))
     }
 
     /// Asks for a line of text, offering `default`; `check` says what is wrong with an answer.
@@ -43,8 +43,34 @@ impl Ui {
         Input::<String>::new()
             .with_prompt(question)
             .default(default.to_owned())
-            .validate_with(|answer: &String| check(answer))
+            .validate_with(|answer: &String| check(answer).map_err(|wrong| self.fit(wrong)))
             .interact_text()
-            .map_err(|error| Failure::failed(&error))
+            .map_err(|error| self.unanswered(&error))
+    }
+
+    /// Cut to one line: a longer one would not be wiped away with the next answer.
+    fn fit(&self, text: String) -> String {
+        let room = self.screen().width().saturating_sub("error: ".len() + 1);
+        if text.chars().count() <= room {
+            return text;
+        }
+        let kept: String = text.chars().take(room.saturating_sub(1)).collect();
+        format!("{kept}…")
+    }
+
+    /// Ctrl-C at a question is the answer that nothing is to be done.
+    fn unanswered(&self, error: &dialoguer::Error) -> Failure {
+        let dialoguer::Error::IO(source) = error;
+        if source.kind() != io::ErrorKind::Interrupted {
+            return Failure::failed(error);
+        }
+        // The question's line is not over yet.
+        self.screen().line("");
+        Failure {
+            kind: Kind::Interrupted,
+            message: "interrupted; nothing has changed".to_owned(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
     }
 }

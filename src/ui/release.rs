@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Answer, Paint, Screen, Show, result, seconds};
@@ -257,11 +259,14 @@ impl Answer for HistoryRows {
 }
 
 /// What `delete` answers.
-pub struct Deleted<'a>(pub &'a str);
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Deleted<'a> {
+    pub release: &'a str,
+}
 
 impl Answer for Deleted<'_> {
     fn json(&self) -> Value {
-        json!({"event": "result", "verb": "delete", "release": self.0})
+        result("delete", self)
     }
 
     fn human(&self, _: &Paint) -> String {
@@ -282,4 +287,21 @@ impl Show for LogLine<'_> {
 
     /// Log lines are an answer: they go to stdout, by [`super::Ui::raw`].
     fn human(&self, _: &Screen) {}
+}
+
+/// What `logs` answers after the lines themselves.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Logged<'a> {
+    pub release: &'a str,
+    pub lines: u64,
+}
+
+impl Answer for Logged<'_> {
+    fn json(&self) -> Value {
+        result("logs", self)
+    }
+
+    fn human(&self, _: &Paint) -> String {
+        String::new()
+    }
 }

@@ -1,27 +1,34 @@
 //! What `infer render` answers.
 
-use serde_json::{Value, json};
+use std::path::PathBuf;
 
-use super::{Answer, Paint};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Answer, Paint, result};
 use crate::{
     error::Failure,
-    name::{ReleaseName, VersionId},
+    name::ReleaseName,
     render::{self, folder::Written},
 };
 
 /// Manifests as one YAML stream.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Manifests {
-    release: ReleaseName,
-    version: VersionId,
+    release: String,
+    version: String,
+    /// In the order they are to be applied in.
     objects: Vec<Value>,
+    #[serde(skip)]
     yaml: String,
 }
 
 impl Manifests {
     pub fn new(release: &ReleaseName, manifests: &render::Manifests) -> Result<Self, Failure> {
         Ok(Self {
-            release: release.clone(),
-            version: manifests.version.clone(),
+            release: release.to_string(),
+            version: manifests.version.to_string(),
             objects: manifests
                 .objects
                 .iter()
@@ -34,10 +41,7 @@ impl Manifests {
 
 impl Answer for Manifests {
     fn json(&self) -> Value {
-        json!({
-            "event": "result", "verb": "render", "release": self.release,
-            "version": self.version, "objects": self.objects,
-        })
+        result("render", self)
     }
 
     fn human(&self, _: &Paint) -> String {
@@ -46,37 +50,42 @@ impl Answer for Manifests {
 }
 
 /// Manifests in a folder: the files, one a line.
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct WrittenFolder {
-    release: ReleaseName,
-    version: VersionId,
-    written: Written,
+    release: String,
+    version: String,
+    files: Vec<String>,
+    /// Files of infer's that belong to nothing any more.
+    removed: Vec<String>,
 }
 
 impl WrittenFolder {
-    pub fn new(release: &ReleaseName, manifests: &render::Manifests, written: Written) -> Self {
+    pub fn new(release: &ReleaseName, manifests: &render::Manifests, written: &Written) -> Self {
+        let shown = |paths: &[PathBuf]| {
+            let names = paths.iter().map(|path| path.display().to_string());
+            names.collect()
+        };
         Self {
-            release: release.clone(),
-            version: manifests.version.clone(),
-            written,
+            release: release.to_string(),
+            version: manifests.version.to_string(),
+            files: shown(&written.files),
+            removed: shown(&written.removed),
         }
     }
 }
 
 impl Answer for WrittenFolder {
     fn json(&self) -> Value {
-        json!({
-            "event": "result", "verb": "render", "release": self.release,
-            "version": self.version, "files": self.written.files,
-            "removed": self.written.removed,
-        })
+        result("render", self)
     }
 
     fn human(&self, paint: &Paint) -> String {
-        let written = self.written.files.iter();
-        let removed = self.written.removed.iter();
-        let lines: Vec<String> = written
-            .map(|path| path.display().to_string())
-            .chain(removed.map(|path| paint.dim(format!("removed {}", path.display()))))
+        let removed = self.removed.iter();
+        let lines: Vec<String> = self
+            .files
+            .iter()
+            .cloned()
+            .chain(removed.map(|path| paint.dim(format!("removed {path}"))))
             .collect();
         lines.join("\n")
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, seconds};
+use super::{Answer, Paint, Screen, Show, result, seconds};
 use crate::sim::{Event, Law, Summary};
 
 impl Show for Event {
@@ -43,12 +43,7 @@ impl Show for Event {
 
 impl Answer for Summary {
     fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "sim"});
-        let own = serde_json::to_value(self).unwrap_or_default();
-        if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
-            result.extend(own);
-        }
-        result
+        result("sim", self)
     }
 
     fn human(&self, _paint: &Paint) -> String {

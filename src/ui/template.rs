@@ -2,24 +2,30 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Answer, Paint};
+use super::{Answer, Paint, result};
 use crate::render::eject::{Origin, Row};
 
 /// Every template, one a line.
-pub struct Listing(pub Vec<Row>);
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Listing {
+    pub templates: Vec<Row>,
+}
 
 impl Answer for Listing {
     fn json(&self) -> Value {
-        json!({"event": "result", "verb": "template", "templates": self.0})
+        result("template", self)
     }
 
     fn human(&self, paint: &Paint) -> String {
-        let width = self.0.iter().map(|row| row.file.len()).max().unwrap_or(0);
+        let rows = &self.templates;
+        let width = rows.iter().map(|row| row.file.len()).max().unwrap_or(0);
         let head = format!("{:width$}  {:9} BLOCKS", "TEMPLATE", "ORIGIN");
         let mut lines = vec![paint.bold(head)];
-        for row in &self.0 {
+        for row in rows {
             let origin = match row.origin {
                 Origin::BuiltIn => "built-in",
                 Origin::Extended => "extended",
@@ -27,42 +33,74 @@ impl Answer for Listing {
                 Origin::Stale => "stale",
                 Origin::Added => "added",
             };
-            let line = format!("{:width$}  {origin:9} {}", row.file, row.blocks.join(" "));
-            lines.push(line.trim_end().to_owned());
+            let start = format!("{:width$}  {origin:9}", row.file);
+            let room = COLUMNS.saturating_sub(start.len() + 1);
+            let blocks = folded(&row.blocks, room).join(&format!("\n{:1$} ", "", start.len()));
+            lines.push(format!("{start} {blocks}").trim_end().to_owned());
         }
         lines.join("\n")
     }
 }
 
-/// The copies, one a line.
-pub struct Ejected(pub Vec<PathBuf>);
+/// The narrowest terminal that people use.
+const COLUMNS: usize = 80;
 
-impl Answer for Ejected {
-    fn json(&self) -> Value {
-        json!({"event": "result", "verb": "template", "files": self.0})
+/// Words in lines of at most `room` columns.
+fn folded(words: &[&str], room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in words {
+        match lines.last_mut() {
+            Some(line) if line.len() + 1 + word.len() <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push((*word).to_owned()),
+        }
     }
+    lines
+}
 
-    fn human(&self, _: &Paint) -> String {
-        let lines: Vec<String> = self
-            .0
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        lines.join("\n")
+/// The copies, one a line.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ejected {
+    files: Vec<String>,
+}
+
+impl Ejected {
+    pub fn new(files: &[PathBuf]) -> Self {
+        let files = files.iter().map(|file| file.display().to_string());
+        Self {
+            files: files.collect(),
+        }
     }
 }
 
-/// Template and unified diff.
-pub struct Differences(pub Vec<(String, String)>);
+impl Answer for Ejected {
+    fn json(&self) -> Value {
+        result("template", self)
+    }
+
+    fn human(&self, _: &Paint) -> String {
+        self.files.join("\n")
+    }
+}
+
+/// What was changed of each template.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Differences {
+    pub differences: Vec<Difference>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Difference {
+    pub file: String,
+    /// Unified, from the built-in one.
+    pub diff: String,
+}
 
 impl Answer for Differences {
     fn json(&self) -> Value {
-        let entries: Vec<Value> = self
-            .0
-            .iter()
-            .map(|(file, diff)| json!({"file": file, "diff": diff}))
-            .collect();
-        json!({"event": "result", "verb": "template", "differences": entries})
+        result("template", self)
     }
 
     fn human(&self, paint: &Paint) -> String {
@@ -72,7 +110,7 @@ impl Answer for Differences {
             Some('@') => paint.cyan(line),
             _ => line.to_owned(),
         };
-        let lines = self.0.iter().flat_map(|(_, diff)| diff.lines());
+        let lines = self.differences.iter().flat_map(|one| one.diff.lines());
         lines.map(colour).collect::<Vec<_>>().join("\n")
     }
 }

@@ -13,7 +13,7 @@ fn facts_layers_and_files_are_shown_without_reading_a_layer() {
         .run(["inspect", "oci:image:v1", "--files"])
         .expect_code(0);
     for text in [
-        "1K parameters",
+        "1 K parameters",
         "TinyModel",
         "context 512",
         "linux/amd64, linux/arm64",

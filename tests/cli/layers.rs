@@ -7,7 +7,16 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 7] = ["file", "home", "interrupt", "name", "slo", "weight", "yaml"];
+const LEAVES: [&str; 8] = [
+    "file",
+    "home",
+    "interrupt",
+    "label",
+    "name",
+    "slo",
+    "weight",
+    "yaml",
+];
 
 /// Module → what of ours it may import beside the leaves.
 const ALLOWED: [(&str, &[&str]); 18] = [
@@ -111,15 +120,19 @@ fn only_the_ui_names_what_draws_and_only_yaml_names_its_parser() {
 
 #[test]
 fn no_source_file_is_over_four_hundred_lines() {
-    for path in sources() {
+    for path in sources().into_iter().chain(files_below("tests")) {
         let lines = fs::read_to_string(&path).expect("a source").lines().count();
         assert!(lines <= 400, "{} has {lines} lines", path.display());
     }
 }
 
 fn sources() -> Vec<PathBuf> {
+    files_below("src")
+}
+
+fn files_below(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();

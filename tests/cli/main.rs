@@ -3,18 +3,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
+mod capabilities;
 mod cluster;
 mod completions;
 mod doctor;
 mod examples;
 mod generated;
+mod help;
 mod init;
 mod inspect;
 mod kubernetes_release;
 mod layers;
+mod life;
 mod load;
 mod load_release;
 mod man;
+mod offline;
 mod pack;
 mod registry;
 mod render;
@@ -24,5 +29,6 @@ mod serve;
 mod sim;
 mod start;
 mod template;
+mod terminal;
 mod unpack;
 mod verify;

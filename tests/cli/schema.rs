@@ -1,8 +1,15 @@
 //! `infer schema`: of infer.yaml, and of what verbs answer.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use crate::support::infer::Workplace;
+use crate::support::{
+    infer::{Ran, Workplace},
+    process::Process,
+    serve::end_engines,
+    weights::tiny_model,
+};
 
 #[test]
 fn the_schema_of_the_file_is_json_alone() {
@@ -14,21 +21,142 @@ fn the_schema_of_the_file_is_json_alone() {
 }
 
 #[test]
-fn results_are_described_by_verb() {
-    let ran = Workplace::new().run(["schema", "results"]).expect_code(0);
-    let schemas: Value = serde_json::from_str(&ran.stdout()).unwrap();
-    for verb in ["pack", "deploy", "status", "history", "load"] {
-        assert_eq!(
-            schemas[verb]["properties"]["verb"]["const"], verb,
-            "{schemas:#}"
-        );
-    }
-}
-
-#[test]
 fn in_a_stream_the_schema_is_one_event() {
     let ran = Workplace::new()
         .run(["schema", "--output", "json"])
         .expect_code(0);
     assert_eq!(ran.result()["schema"]["title"], "infer.yaml");
+}
+
+fn schemas() -> Value {
+    let ran = Workplace::new().run(["schema", "results"]).expect_code(0);
+    serde_json::from_str(&ran.stdout()).expect("JSON")
+}
+
+#[test]
+fn each_verb_has_the_schema_of_its_result() {
+    let schemas = schemas();
+    let described: BTreeSet<_> = schemas.as_object().unwrap().keys().cloned().collect();
+    let mut verbs: BTreeSet<String> = infer::cli::command()
+        .get_subcommands()
+        .map(|verb| verb.get_name().to_owned())
+        .collect();
+    verbs.extend(["load compare", "canary status"].map(str::to_owned));
+    assert_eq!(described, verbs);
+    for (verb, schema) in schemas.as_object().unwrap() {
+        assert_eq!(&schema["properties"]["verb"]["const"], verb);
+    }
+}
+
+/// Holds the last line of real runs against the schema of its verb, and against the verb that
+/// the first line names.
+struct Checker {
+    schemas: Value,
+    place: Workplace,
+    checked: BTreeSet<String>,
+}
+
+impl Checker {
+    fn run(&mut self, line: &str) -> Value {
+        let words = ["--output", "json"].into_iter().chain(line.split(' '));
+        let ran: Ran = self.place.run(words);
+        assert_eq!(ran.events()[0]["event"], "start", "{line}");
+        assert!(ran.stderr().is_empty(), "{line}: {}", ran.stderr());
+        self.check(line, ran.result())
+    }
+
+    fn check(&mut self, line: &str, result: Value) -> Value {
+        assert_eq!(result["event"], "result", "{line}: {result}");
+        let verb = result["verb"].as_str().expect("a verb").to_owned();
+        let schema = &self.schemas[&verb];
+        assert!(schema.is_object(), "{line}: no schema of {verb}");
+        let validator = jsonschema::validator_for(schema).expect("a schema");
+        let wrong: Vec<_> = validator
+            .iter_errors(&result)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
+        assert!(wrong.is_empty(), "{line}: {wrong:#?}\n{result:#}");
+        // Every field that is written is described.
+        let bare = serde_json::json!({"event": "result", "verb": verb});
+        assert!(!validator.is_valid(&bare), "{verb} describes nothing");
+        self.checked.insert(verb);
+        result
+    }
+}
+
+impl Drop for Checker {
+    fn drop(&mut self) {
+        self.place.run(["delete", "chat", "--yes", "--drain", "0"]);
+        end_engines(&self.place);
+    }
+}
+
+#[test]
+fn what_verbs_answer_is_what_their_schemas_say() {
+    let place = Workplace::new();
+    tiny_model(&place.join("weights"));
+    place.write(
+        "cluster.yaml",
+        "version: 1\nname: chat\nengine: {kind: sim, image: 'example.com/infer:1'}\ntarget: kubernetes\n",
+    );
+    let mut checker = Checker {
+        schemas: schemas(),
+        place,
+        checked: BTreeSet::new(),
+    };
+    for line in [
+        "init chat --model weights --image oci:./image --engine sim --target local",
+        "init bare --engine sim --file bare.yaml",
+        "pack --dry-run",
+        "pack --also modelpack",
+        "inspect --files",
+        "verify",
+        "unpack --into model",
+        "render --file cluster.yaml",
+        "render --file cluster.yaml --into manifests",
+        "template list",
+        "template eject service.yaml.j2",
+        "template diff --set templates=templates",
+        "schema",
+        "schema results",
+        "completions fish",
+        "man",
+        "man --into man1",
+        "doctor",
+        "deploy",
+        "deploy",
+        "status",
+        "status --file none.yaml",
+        "logs --tail 1",
+        "deploy --set engine.env.REVISION=2",
+        "rollback",
+        "history",
+        "load -n 3 --output-tokens 2 --input-tokens 4 --slo ttft.p50<9s",
+        "canary --weight 50 --for 5s --probe-rate 0 --set engine.env.REVISION=3",
+    ] {
+        checker.run(line);
+    }
+    let run = "{\"event\":\"request\",\"intended_s\":1,\"ttft_ms\":9,\"tpot_ms\":1,\"e2e_ms\":20,\"error\":null}\n";
+    checker.place.write("run.ndjson", run.repeat(9));
+    checker.run("load compare run.ndjson run.ndjson");
+
+    let line = "--output json canary --weight 10 --set engine.env.REVISION=4";
+    let mut canary = Process::start(&mut checker.place.command(line.split(' ')));
+    canary.event("weight-set");
+    canary.kill();
+    checker.run("canary status");
+    checker.run("status");
+    checker.run("canary abort");
+    checker.run("delete --yes");
+
+    for (line, first) in [("sim --port 0", "listening"), ("serve chat", "serving")] {
+        let words = ["--output", "json"].into_iter().chain(line.split(' '));
+        let mut process = Process::start(&mut checker.place.command(words));
+        process.event(first);
+        process.interrupt();
+        let result = process.event("result");
+        checker.check(line, result);
+    }
+    let described = checker.schemas.as_object().unwrap().keys().cloned();
+    assert_eq!(checker.checked, described.collect());
 }

@@ -67,7 +67,11 @@ impl Workplace {
     }
 
     pub fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        let output = self.command(args).output().expect("infer starts");
+        self.ran(self.command(args).output().expect("infer starts"))
+    }
+
+    /// What a command that ran in this folder left.
+    pub fn ran(&self, output: Output) -> Ran {
         Ran {
             output,
             root: self.path().display().to_string(),
@@ -128,31 +132,43 @@ impl Ran {
         self
     }
 
-    /// Exit code, stdout and stderr as one text for a snapshot; the folder becomes
-    /// `[DIR]` and leading times of day `[TIME]`.
+    /// Exit code, stdout and stderr as one text for a snapshot; the folder becomes `[DIR]`.
     pub fn snapshot(&self) -> String {
         let mut text = format!("exit {}\n", self.code());
         for (name, stream) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
             if !stream.is_empty() {
-                write!(text, "--- {name}\n{}", self.filter(&stream)).expect("a string grows");
+                let stream = stream.replace(&self.root, "[DIR]");
+                write!(text, "--- {name}\n{stream}").expect("a string grows");
             }
         }
         text
     }
+}
 
-    fn filter(&self, stream: &str) -> String {
-        let mut text = String::new();
-        for line in stream.replace(&self.root, "[DIR]").lines() {
-            let time = line.get(..8).is_some_and(|start| {
-                start.bytes().enumerate().all(|(at, byte)| match at {
-                    2 | 5 => byte == b':',
-                    _ => byte.is_ascii_digit(),
-                })
-            });
-            text.push_str(if time { "[TIME]" } else { "" });
-            text.push_str(if time { &line[8..] } else { line });
-            text.push('\n');
-        }
-        text
-    }
+/// What differs from run to run, and what stands for it in a snapshot.
+pub const FILTERS: [(&str, &str); 11] = [
+    (r"(?m)^\d\d:\d\d:\d\d ", "[TIME] "),
+    (r" \d\d:\d\d:\d\d ", " [TIME] "),
+    (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(Z| UTC)", "[DATE]"),
+    (r"\d{8}T\d{6}Z-\d+|[0-9a-f]+-[0-9a-f]+-\d+", "[RUN]"),
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
+    (r"port \d+", "port [PORT]"),
+    (r"process \d+", "process [PID]"),
+    (r" +\d+\.\d s", " [SECONDS]"),
+    (r"\d+(\.\d+)? [MGT]?B free", "[BYTES] free"),
+    (r"python3 \(process \d+\)", "python3 (process [PID])"),
+    (r"infer 0\.1\.0", "infer [VERSION]"),
+];
+
+/// Holds a run against an inline snapshot.
+#[macro_export]
+macro_rules! assert_ran {
+    ($ran:expr, @$expected:literal) => {
+        insta::with_settings!({
+            filters => $crate::support::infer::FILTERS.to_vec(),
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!($ran.snapshot(), @$expected)
+        })
+    };
 }

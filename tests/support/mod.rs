@@ -17,4 +17,5 @@ pub mod process;
 pub mod registry;
 pub mod serve;
 pub mod setup;
+pub mod small_disk;
 pub mod weights;

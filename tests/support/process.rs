@@ -57,7 +57,11 @@ impl Process {
         let line = line
             .unwrap_or_else(|| panic!("no line from process {}: {:?}", self.id(), self.exited()));
         // Shown where the test fails.
-        eprintln!("{}: {}", self.id(), line.chars().take(300).collect::<String>());
+        eprintln!(
+            "{}: {}",
+            self.id(),
+            line.chars().take(300).collect::<String>()
+        );
         line
     }
 

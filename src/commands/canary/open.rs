@@ -24,17 +24,19 @@ use crate::{
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Open {
     /// Show the open canary; exit code 4 where nobody is at it any more
+    #[command(after_help = "Example:\n  infer canary status chat")]
     Status(OpenArgs),
     /// Take an open canary over where it stopped
     Resume(ResumeArgs),
     /// Give the candidate everything, without a judgement
+    #[command(after_help = "Example:\n  infer canary promote chat")]
     Promote(OpenArgs),
     /// End the canary: the candidate gets nothing any more
+    #[command(after_help = "Example:\n  infer canary abort chat")]
     Abort(OpenArgs),
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  infer canary status chat")]
 pub(super) struct OpenArgs {
     #[command(flatten)]
     release: ReleaseArgs,
@@ -94,6 +96,7 @@ async fn status(release: &ReleaseArgs, session: &Session) -> Result<Outcome, Fai
 
 async fn resume(args: &ResumeArgs, session: &Session) -> Result<Outcome, Failure> {
     let prompts = values::prompts(args.prompts.as_deref())?;
+    values::writable(args.report.as_deref())?;
     let ground = place(&args.release).await?;
     let (_, journal) = open(&ground).await?;
     let held = ground.hold(&journal.run_id).await?;

@@ -9,7 +9,7 @@ use crate::{
         probe,
     },
     error::Failure,
-    file::write_atomically,
+    file::{self, write_atomically},
     load::Prompts,
 };
 
@@ -93,15 +93,23 @@ pub(super) fn prompts(path: Option<&Path>) -> Result<Prompts, Failure> {
     Prompts::parse(&text).map_err(|error| unread(&error))
 }
 
+/// Refuses a report that could not be written, before minutes are spent on it.
+pub(super) fn writable(path: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    file::writable(path).map_err(|error| unwritten(path, &error))
+}
+
 /// Writes the comparison as one HTML file.
 pub(super) fn write_report(path: &Path, ending: &Ending, state: &State) -> Result<(), Failure> {
     let page = crate::canary::report::page(ending, state);
-    write_atomically(path, page.as_bytes()).map_err(|error| {
-        let mut failure = Failure::failed(&error);
-        failure.message = format!("cannot write the report {}", path.display());
-        failure.causes = vec![error.to_string()];
-        failure
-    })
+    write_atomically(path, page.as_bytes()).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &std::io::Error) -> Failure {
+    let mut failure = Failure::failed(error);
+    failure.message = format!("cannot write the report {}", path.display());
+    failure.causes = vec![error.to_string()];
+    failure
 }
 
 #[cfg(test)]

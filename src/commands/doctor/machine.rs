@@ -4,13 +4,13 @@ use std::{
     env, fs, io,
     net::{Ipv4Addr, TcpListener},
     ops::RangeInclusive,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
 use crate::{
     cluster::checks::{Check, State},
     home::Home,
+    release::local::engine::on_path,
     spec::{
         Spec, Target,
         engine::{Kind, binary},
@@ -32,6 +32,7 @@ pub(super) async fn checks(spec: Option<&Spec>) -> Vec<Check> {
         let mut checks = engines(spec.as_ref(), local);
         checks.push(port(spec.as_ref(), local));
         checks.push(disk(local));
+        checks.extend(unwritable(local));
         checks.push(credentials());
         checks
     });
@@ -68,22 +69,6 @@ fn engines(spec: Option<&Spec>, local: bool) -> Vec<Check> {
         None => check(State::Missing, format!("{program} is not on PATH"))
             .fix(spec.engine.kind.facts().install.to_owned()),
     }]
-}
-
-/// The executable a name stands for, as a shell would find it.
-fn on_path(program: &str) -> Option<PathBuf> {
-    let runs = |path: &Path| {
-        fs::metadata(path)
-            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
-    if program.contains('/') {
-        let path = PathBuf::from(program);
-        return runs(&path).then_some(path);
-    }
-    let paths = env::var_os("PATH")?;
-    env::split_paths(&paths)
-        .map(|folder| folder.join(program))
-        .find(|path| runs(path))
 }
 
 fn port(spec: Option<&Spec>, local: bool) -> Check {
@@ -139,12 +124,31 @@ fn disk(local: bool) -> Check {
 
 /// Room on the disk of the nearest folder that exists.
 fn free_bytes(folder: &Path) -> io::Result<u64> {
-    let existing = folder
-        .ancestors()
-        .find(|path| path.is_dir())
-        .unwrap_or(Path::new("/"));
-    let stat = rustix::fs::statvfs(existing)?;
+    let stat = rustix::fs::statvfs(existing(folder))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The folder, or the nearest above it that is there.
+fn existing(folder: &Path) -> &Path {
+    let mut above = folder.ancestors();
+    above.find(|path| path.is_dir()).unwrap_or(Path::new("/"))
+}
+
+/// A folder of infer's own that it may not write to; nothing is written to find out.
+fn unwritable(local: bool) -> Option<Check> {
+    let home = Home::find().ok()?;
+    let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    [home.state, home.runtime, home.cache]
+        .into_iter()
+        .find_map(|folder| {
+            let refused = rustix::fs::access(existing(&folder), wanted).err()?;
+            let found = format!("{} cannot be written to: {refused}", folder.display());
+            Some(
+                Check::new("Folder", State::Missing, found)
+                    .needed(local)
+                    .fix("choose another: INFER_HOME=/another/folder"),
+            )
+        })
 }
 
 fn credentials() -> Check {

@@ -17,6 +17,8 @@ use crate::registry::{error::Error, options::Options, reference::Reference, refu
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a registry may think about a request without a body.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_mins(1);
+/// The same for the first request of all: who says nothing at all is no registry.
+const FIRST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Keeps NAT tables from forgetting us while a registry copies a blob into place.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 /// The most of an error's body that is read (crane's bound): enough for any message.
@@ -112,9 +114,16 @@ impl Connection {
 
     /// Sends a request without a body of note and waits for the answer's head.
     pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Response, Fault> {
-        match tokio::time::timeout(ANSWER_WAIT_MAX, request.send()).await {
+        let heard = self.reached.load(Ordering::Relaxed);
+        let limit = if heard {
+            ANSWER_WAIT_MAX
+        } else {
+            FIRST_ANSWER_WAIT_MAX
+        };
+        match tokio::time::timeout(limit, request.send()).await {
             Ok(answer) => self.judge(answer).await,
-            Err(_) => Err(Fault::Silent(ANSWER_WAIT_MAX)),
+            Err(_) if heard => Err(Fault::Silent(limit)),
+            Err(_) => Err(Fault::Mute(limit)),
         }
     }
 

@@ -12,6 +12,8 @@ pub(super) enum Fault {
     Unreached(reqwest::Error),
     /// No answer, or no progress, for so long.
     Silent(Duration),
+    /// Connected, and never any answer: it is no registry, or not one that works.
+    Mute(Duration),
     Status {
         refusal: Refusal,
         retry_after: Option<Duration>,
@@ -39,7 +41,11 @@ impl Fault {
             Self::Connection(error) => !error.is_builder() && !is_tls(error),
             Self::Silent(_) => true,
             Self::Status { refusal, .. } => retry::is_passing(refusal.status),
-            Self::Unreached(_) | Self::Source(_) | Self::Protocol(_) | Self::Final(_) => false,
+            Self::Unreached(_)
+            | Self::Mute(_)
+            | Self::Source(_)
+            | Self::Protocol(_)
+            | Self::Final(_) => false,
         }
     }
 
@@ -66,7 +72,7 @@ impl Fault {
                 act,
                 source,
             },
-            Self::Silent(waited) => Error::Silent {
+            Self::Silent(waited) | Self::Mute(waited) => Error::Silent {
                 registry,
                 act,
                 waited_s: waited.as_secs(),
@@ -97,7 +103,9 @@ impl std::fmt::Display for Fault {
                 }
                 write!(f, "{cause}")
             }
-            Self::Silent(waited) => write!(f, "no answer for {} s", waited.as_secs()),
+            Self::Silent(waited) | Self::Mute(waited) => {
+                write!(f, "no answer for {} s", waited.as_secs())
+            }
             Self::Status { refusal, .. } => refusal.fmt(f),
             Self::Source(error) => error.fmt(f),
             Self::Protocol(why) => f.write_str(why),

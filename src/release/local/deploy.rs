@@ -33,6 +33,9 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
     let (spec, digest) = (this.spec, this.image.digest.to_string());
     let version = engine::version(spec, &digest)?;
     let client = Client::ensure_running(this.home, &spec.name, &launch(spec)).await?;
+    if let Some(message) = port_kept(spec, &client.state().await?.endpoint) {
+        (this.on_event)(Event::Noticed { message });
+    }
     let action = Move {
         home: this.home,
         client: &client,
@@ -52,6 +55,18 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
             Err(error)
         }
     }
+}
+
+/// Says that a port which infer.yaml asks for is not the one that clients know already.
+fn port_kept(spec: &Spec, endpoint: &str) -> Option<String> {
+    let asked = spec.traffic.port?;
+    let kept = endpoint.rsplit(':').next()?.trim_end_matches('/');
+    (kept != asked.to_string()).then(|| {
+        format!(
+            "{} keeps {endpoint}, which its clients know; to move it to port {asked}, delete it first",
+            spec.name
+        )
+    })
 }
 
 async fn prepare(

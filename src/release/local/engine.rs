@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     env,
+    ffi::OsStr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -11,9 +12,9 @@ use serde_json::json;
 
 use crate::{
     local::{self, PORT_PLACEHOLDER},
-    name::{VersionId, VersionIdError},
-    registry::Digest,
+    name::VersionId,
     release::error::Error,
+    render::version_of,
     spec::{
         Place, Secret, Spec,
         engine::{self, Kind},
@@ -31,18 +32,12 @@ const HOST: &str = "127.0.0.1";
 pub fn version(spec: &Spec, model_digest: &str) -> Result<VersionId, Error> {
     let argv = argv(spec, None, MODEL_PLACEHOLDER, FILE_PLACEHOLDER)?;
     let secrets: Vec<_> = spec.secrets.keys().collect();
-    // serde_json's maps are sorted: the same facts give the same bytes.
-    let canonical = json!({
+    Ok(version_of(&json!({
         "argv": argv,
         "env": spec.engine.env,
         "model": model_digest,
         "secrets": secrets,
-    });
-    version_of(&canonical.to_string()).map_err(|error| Error::Engine(error.to_string()))
-}
-
-fn version_of(canonical: &str) -> Result<VersionId, VersionIdError> {
-    VersionId::from_sha256_hex(&Digest::of(canonical.as_bytes()).hex())
+    })))
 }
 
 fn argv(spec: &Spec, program: Option<&str>, model: &str, file: &str) -> Result<Vec<String>, Error> {
@@ -103,20 +98,28 @@ fn program(kind: Kind) -> Result<PathBuf, Error> {
         });
     }
     let name = engine::binary(kind);
-    on_path(name, &env::var_os("PATH").unwrap_or_default()).ok_or_else(|| Error::NoEngine {
+    on_path(name).ok_or_else(|| Error::NoEngine {
         program: name.to_owned(),
         how: kind.facts().install.to_owned(),
     })
 }
 
-fn on_path(name: &str, path: &std::ffi::OsStr) -> Option<PathBuf> {
+/// The executable a name stands for, as a shell would find it.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    find_in(&env::var_os("PATH").unwrap_or_default(), program)
+}
+
+fn find_in(path: &OsStr, program: &str) -> Option<PathBuf> {
+    let runs = |path: &PathBuf| {
+        path.metadata()
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(runs);
+    }
     env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|candidate| {
-            candidate
-                .metadata()
-                .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-        })
+        .map(|folder| folder.join(program))
+        .find(runs)
 }
 
 /// Which of the caller's environment variables hold the engine's secrets.
@@ -188,19 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn a_version_is_the_hash_of_what_it_is_made_of() {
-        let one = version_of("{\"model\":\"a\"}").unwrap();
-        assert_eq!(one, version_of("{\"model\":\"a\"}").unwrap());
-        assert_ne!(one, version_of("{\"model\":\"b\"}").unwrap());
-    }
-
-    #[test]
     fn only_executable_files_on_path_are_programs() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("llama-server");
         std::fs::write(&file, "").unwrap();
-        assert_eq!(on_path("llama-server", dir.path().as_os_str()), None);
+        let path = dir.path().as_os_str();
+        assert_eq!(find_in(path, "llama-server"), None);
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-        assert_eq!(on_path("llama-server", dir.path().as_os_str()), Some(file));
+        assert_eq!(find_in(path, "llama-server"), Some(file.clone()));
+        assert_eq!(find_in(path, &file.to_string_lossy()), Some(file));
     }
 }

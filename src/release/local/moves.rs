@@ -60,7 +60,7 @@ impl Move<'_> {
             target: "local".to_owned(),
             live: state.split.live.clone(),
             version: version.clone(),
-            what: sentence(&action).to_owned(),
+            what: sentence(&action, self.no_traffic).to_owned(),
         });
         Ok(Planned { state, action })
     }
@@ -191,11 +191,15 @@ fn current(state: &State) -> Current {
     }
 }
 
-fn sentence(action: &Action) -> &'static str {
-    match action {
-        Action::First => "start it, see its first token, give it all traffic",
-        Action::Unchanged => "unchanged",
-        Action::Replace { .. } => {
+fn sentence(action: &Action, no_traffic: bool) -> &'static str {
+    match (action, no_traffic) {
+        (Action::Unchanged, _) => "unchanged",
+        (Action::First, true) => "start it, see its first token, no traffic yet",
+        (Action::First, false) => "start it, see its first token, give it all traffic",
+        (Action::Replace { .. }, true) => {
+            "start it beside live, see its first token, no traffic yet"
+        }
+        (Action::Replace { .. }, false) => {
             "start it beside live, see its first token, move all traffic, drain live"
         }
     }

@@ -1,21 +1,16 @@
 //! How two runs compare, as a table.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::lines::milliseconds;
 use crate::{
     load::compare::{Compared, Comparison, Judgement},
-    ui::{Answer, Paint, percent},
+    ui::{Answer, Paint, percent, result},
 };
 
 impl Answer for Comparison {
     fn json(&self) -> Value {
-        let mut result = json!({"event": "result", "verb": "load-compare"});
-        let own = serde_json::to_value(self).unwrap_or_default();
-        if let (Some(result), Value::Object(own)) = (result.as_object_mut(), own) {
-            result.extend(own);
-        }
-        result
+        result("load compare", self)
     }
 
     fn human(&self, paint: &Paint) -> String {
