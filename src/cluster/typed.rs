@@ -1,5 +1,5 @@
-//! Kubernetes' types, read through one erased reader: the code that reads a Pod is
-//! megabytes, and would be there once for each kind of reader.
+//! Kubernetes' types, read from JSON values only: the code that reads a Pod is large, and
+//! would be there once for each kind of reader.
 
 use std::{borrow::Cow, fmt};
 
@@ -12,21 +12,19 @@ use serde_json::Value;
 
 /// An object as its type, if it is one.
 pub fn read<T: DeserializeOwned>(object: Value) -> Option<T> {
-    erased(object).ok()
-}
-
-fn erased<'de, T: Deserialize<'de>, D: Deserializer<'de>>(reader: D) -> Result<T, D::Error> {
-    let mut reader = <dyn erased_serde::Deserializer<'_>>::erase(reader);
-    erased_serde::deserialize(&mut reader).map_err(D::Error::custom)
+    serde_json::from_value(object).ok()
 }
 
 /// A `T` for kube's watches, which bring their own reader.
 #[derive(Clone)]
 pub(super) struct Typed<T>(T);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Typed<T> {
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Typed<T> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        erased(reader).map(Self)
+        let object = Value::deserialize(reader)?;
+        serde_json::from_value(object)
+            .map(Self)
+            .map_err(D::Error::custom)
     }
 }
 

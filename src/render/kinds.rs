@@ -37,15 +37,10 @@ pub(super) fn check(object: &Value) -> Result<(), String> {
 fn strict<T: DeserializeOwned>(object: &Value) -> Result<(), String> {
     let mut unknown = Vec::new();
     let mut note = |path: serde_ignored::Path<'_>| unknown.push(path_of(&path.to_string()));
-    let mut track = serde_path_to_error::Track::new();
     let reader = serde_ignored::Deserializer::new(object, &mut note);
-    let reader = serde_path_to_error::Deserializer::new(reader, &mut track);
-    // Erased: what reads a Pod is there once, not once for each way of reading.
-    let mut reader = <dyn erased_serde::Deserializer<'_>>::erase(reader);
-    let read: Result<T, _> = erased_serde::deserialize(&mut reader);
-    drop(reader);
+    let read: Result<T, _> = serde_path_to_error::deserialize(reader);
     if let Err(error) = read {
-        return Err(format!("{}: {error}", track.path()));
+        return Err(format!("{}: {}", error.path(), error.inner()));
     }
     if unknown.is_empty() {
         Ok(())
