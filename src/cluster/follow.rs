@@ -28,6 +28,7 @@ use super::{
     kind::DEPLOYMENT,
     observed::Observed,
     rollout::{Phase, Progress, progress},
+    typed::{Typed, plain},
 };
 
 /// What is followed.
@@ -150,20 +151,21 @@ fn watches<'a>(
     let named = config().fields(&format!("metadata.name={}", rollout.deployment));
     let failed = |events_only| move |error| Seen::Failed { events_only, error };
     let deployments = watcher(
-        Api::<Deployment>::namespaced(client.clone(), namespace),
+        Api::<Typed<Deployment>>::namespaced(client.clone(), namespace),
         named,
     )
     .default_backoff()
-    .map(move |event| event.map_or_else(failed(false), Seen::Deployment));
+    .map(move |event| event.map_or_else(failed(false), |event| Seen::Deployment(plain(event))));
     let pods = watcher(
-        Api::<Pod>::namespaced(client.clone(), namespace),
+        Api::<Typed<Pod>>::namespaced(client.clone(), namespace),
         config().labels(&rollout.selector),
     )
     .default_backoff()
-    .map(move |event| event.map_or_else(failed(false), Seen::Pod));
-    let events = watcher(Api::<CoreEvent>::namespaced(client, namespace), config())
+    .map(move |event| event.map_or_else(failed(false), |event| Seen::Pod(plain(event))));
+    let events = Api::<Typed<CoreEvent>>::namespaced(client, namespace);
+    let events = watcher(events, config())
         .default_backoff()
-        .map(move |event| event.map_or_else(failed(true), Seen::Event));
+        .map(move |event| event.map_or_else(failed(true), |event| Seen::Event(plain(event))));
     select_all([deployments.boxed(), pods.boxed(), events.boxed()])
 }
 

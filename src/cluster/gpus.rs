@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     Cluster, Error,
     kind::{NODE, POD},
+    typed,
 };
 
 /// One kind of GPU on one node.
@@ -274,17 +275,14 @@ pub fn taints_on(nodes: &[NodeGpus], products: &[String]) -> BTreeSet<String> {
 
 /// Reads the whole cluster's nodes and pods.
 pub async fn read(cluster: &Cluster) -> Result<Vec<NodeGpus>, Error> {
-    let nodes = typed(cluster.list_everywhere(&NODE, "").await?);
-    let pods = typed(cluster.list_everywhere(&POD, "").await?);
+    let nodes = all_typed(cluster.list_everywhere(&NODE, "").await?);
+    let pods = all_typed(cluster.list_everywhere(&POD, "").await?);
     Ok(inventory(&nodes, &pods))
 }
 
 /// Objects of a newer server that this version cannot read are left out.
-pub(super) fn typed<T: serde::de::DeserializeOwned>(objects: Vec<Value>) -> Vec<T> {
-    objects
-        .into_iter()
-        .filter_map(|object| serde_json::from_value(object).ok())
-        .collect()
+pub(super) fn all_typed<T: serde::de::DeserializeOwned>(objects: Vec<Value>) -> Vec<T> {
+    objects.into_iter().filter_map(typed::read).collect()
 }
 
 #[cfg(test)]

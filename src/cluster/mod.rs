@@ -27,6 +27,7 @@ pub mod pod_proxy;
 pub mod pods;
 pub mod request;
 pub mod rollout;
+pub mod typed;
 
 pub use self::{
     client::Cluster,

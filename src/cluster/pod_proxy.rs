@@ -50,7 +50,7 @@ pub struct PodProxy {
 }
 
 /// Where the requests go, in turns.
-struct Pods {
+struct Way {
     cluster: Cluster,
     pods: Vec<(String, u16)>,
     next: AtomicUsize,
@@ -70,7 +70,7 @@ impl PodProxy {
         let address = listener.local_addr().map_err(closed)?;
         let key = format!("{:032x}", rand::random::<u128>());
         let url = format!("http://{address}/{key}");
-        let there = Arc::new(Pods {
+        let there = Arc::new(Way {
             cluster: cluster.clone(),
             pods: pods
                 .iter()
@@ -94,21 +94,21 @@ impl Drop for PodProxy {
     }
 }
 
-async fn serve(listener: TcpListener, pods: Arc<Pods>) {
+async fn serve(listener: TcpListener, way: Arc<Way>) {
     let mut connections = JoinSet::new();
     // A connection that could not be taken is its client's error.
     while let Ok((stream, _)) = listener.accept().await {
         while connections.try_join_next().is_some() {}
-        connections.spawn(connection(stream, Arc::clone(&pods)));
+        connections.spawn(connection(stream, Arc::clone(&way)));
     }
 }
 
-async fn connection(stream: TcpStream, pods: Arc<Pods>) {
+async fn connection(stream: TcpStream, way: Arc<Way>) {
     // Only a delay, if it cannot be set.
     stream.set_nodelay(true).unwrap_or_default();
     let service = service_fn(move |request| {
-        let pods = Arc::clone(&pods);
-        async move { Ok::<_, Infallible>(pods.answer(request).await) }
+        let way = Arc::clone(&way);
+        async move { Ok::<_, Infallible>(way.answer(request).await) }
     });
     let served = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), service)
@@ -119,7 +119,7 @@ async fn connection(stream: TcpStream, pods: Arc<Pods>) {
 
 type Answer = Response<Either<Body, Full<Bytes>>>;
 
-impl Pods {
+impl Way {
     async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (mut head, body) = request.into_parts();
         let path = head.uri.path_and_query().map_or("", |path| path.as_str());

@@ -242,6 +242,7 @@ impl LoadArgs {
             headers,
             ca: self.ca.clone(),
             insecure: self.insecure,
+            afresh: false,
             timeouts: self.timeout.unwrap_or_default(),
         })
     }

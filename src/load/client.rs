@@ -62,6 +62,8 @@ pub struct Connection {
     pub ca: Option<PathBuf>,
     /// Takes any certificate.
     pub insecure: bool,
+    /// A new connection for each request.
+    pub afresh: bool,
     pub timeouts: Timeouts,
 }
 
@@ -94,7 +96,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             // A retried request would be measured twice and sent once.
             .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(usize::MAX)
+            .pool_max_idle_per_host(if connection.afresh { 0 } else { usize::MAX })
             .no_proxy()
             .tls_danger_accept_invalid_certs(connection.insecure);
         if let Some(path) = &connection.ca {

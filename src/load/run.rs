@@ -40,11 +40,12 @@ pub struct Finish {
 pub async fn run(
     plan: Plan,
     target: &Target,
-    connection: Connection,
+    mut connection: Connection,
     interrupt: &Interrupt,
     on_event: &(dyn Fn(Event) + Sync),
 ) -> Result<Finish, Error> {
     raise_open_files();
+    connection.afresh |= target.hangs_up;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = plan.threads(u32::try_from(cores).unwrap_or(u32::MAX));
     let url = target

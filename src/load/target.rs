@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::{
     chunk::shorten,
-    client::{Client, failed},
+    client::{Client, VERSION_HEADER, failed},
     error::Error,
     fault::{Failed, Fault},
 };
@@ -81,6 +81,9 @@ pub struct Target {
     pub simulated: Option<bool>,
     /// How requests get there, where the address alone does not say it.
     pub via: Option<String>,
+    /// It closes a connection after a streamed answer without a word before (llama.cpp's
+    /// server), so that the next request on it would be lost.
+    pub hangs_up: bool,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +163,7 @@ impl Target {
             engine,
             simulated: simulated.then_some(true),
             via: None,
+            hangs_up: models.hangs_up,
         })
     }
 }
@@ -167,6 +171,7 @@ impl Target {
 struct Listed {
     list: Vec<Model>,
     server: String,
+    hangs_up: bool,
     says_simulated: bool,
 }
 
@@ -183,6 +188,7 @@ fn without_models(base: Url, model: Option<&str>, source: Failed) -> Result<Targ
             engine: None,
             simulated: None,
             via: None,
+            hangs_up: false,
         }),
         (_, None) => Err(Error::NoModel { url, source }),
     }
@@ -215,6 +221,8 @@ async fn ask(client: &Client, base: &Url) -> Result<Listed, Failed> {
         value.to_str().ok().map(str::to_owned)
     };
     let server = header("server").unwrap_or_default();
+    // Behind a gateway of ours it is the gateway that holds the connection.
+    let hangs_up = server == "llama.cpp" && header(VERSION_HEADER).is_none();
     let says_simulated = header("x-infer-simulated").is_some_and(|value| value == "true");
     let mut body = Vec::new();
     while let Some(bytes) = response.chunk().await.map_err(|error| failed(&error))? {
@@ -227,6 +235,7 @@ async fn ask(client: &Client, base: &Url) -> Result<Listed, Failed> {
         .map_err(|error| Failed::new(Fault::Malformed, format!("/v1/models: {error}")))?;
     Ok(Listed {
         list: models.data,
+        hangs_up,
         server,
         says_simulated,
     })

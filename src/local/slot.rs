@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, header::SERVER};
 use http_body_util::Limited;
 use hyper::{
     body::Incoming,
@@ -59,6 +59,16 @@ struct Idle {
 pub(super) struct Link {
     sender: SendRequest<RequestBody>,
     port: u16,
+    /// The engine will close it after this answer.
+    is_last: bool,
+}
+
+/// llama.cpp's server ends a streamed answer by closing the connection, but says
+/// `Keep-Alive`: a request sent before the close arrives would be lost.
+fn hangs_up(answer: &HeaderMap) -> bool {
+    answer
+        .get(SERVER)
+        .is_some_and(|server| server.as_bytes() == b"llama.cpp")
 }
 
 /// Why an engine did not answer.
@@ -150,7 +160,10 @@ impl Slot {
                 },
             };
             let mut error = match link.sender.try_send_request(request).await {
-                Ok(response) => return Ok((response, link)),
+                Ok(response) => {
+                    link.is_last = hangs_up(response.headers());
+                    return Ok((response, link));
+                }
                 Err(error) => error,
             };
             match error.take_message() {
@@ -171,7 +184,7 @@ impl Slot {
     pub(super) fn keep(&self, link: Link) {
         let current = self.port.load(Ordering::SeqCst) == link.port;
         let mut idle = self.idle();
-        if current && self.is_open() && !link.sender.is_closed() {
+        if current && self.is_open() && !link.is_last && !link.sender.is_closed() {
             idle.retain(|kept| kept.since.elapsed() < IDLE_TIME_MAX);
             if idle.len() < IDLE_CONNECTIONS_MAX {
                 idle.push(Idle {
@@ -203,7 +216,11 @@ impl Slot {
             .map_err(io::Error::other)?;
         // Ends with the sender: an error on it reaches whoever waits for an answer.
         tokio::spawn(async { drop(connection.await) });
-        Ok(Link { sender, port })
+        Ok(Link {
+            sender,
+            port,
+            is_last: false,
+        })
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a benchmark ends at the first error")]
 
+mod noise;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use noise::Noise;
 use support::serve::{A, B, Served};
 
 /// Pairs of requests; the first tenth warms up.
@@ -96,6 +98,17 @@ fn compare(name: &str, direct: &mut Line, through: &mut Line, request: &[u8]) {
             two.push(times.1);
         }
     }
+    // Pair by pair, so that what both felt of the machine falls out.
+    let mut added: Vec<_> = one
+        .iter()
+        .zip(&two)
+        .map(|(direct, through)| (through.as_secs_f64() - direct.as_secs_f64()) * 1e3)
+        .collect();
+    added.sort_unstable_by(f64::total_cmp);
+    println!(
+        "{name:10} a pair differs by {:.3} ms at p50",
+        added[added.len() / 2]
+    );
     one.sort_unstable();
     two.sort_unstable();
     for q in [0.5, 0.9, 0.99] {
@@ -110,6 +123,7 @@ fn compare(name: &str, direct: &mut Line, through: &mut Line, request: &[u8]) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    println!("{}", Noise::measure());
     let served = Served::start().await;
     let options = ["--base", "0s", "--per-token", "0s"];
     let engine = served.up(A, &options).await.port.unwrap();
@@ -136,4 +150,5 @@ async fn main() {
         &mut through,
         &request("/v1/completions", stream),
     );
+    println!("{}", Noise::measure());
 }

@@ -6,6 +6,8 @@
 //! and TTFT beyond the server's own 50 ms. The server is in this process; the client is
 //! the release binary in its own.
 
+mod noise;
+
 use std::{
     fs,
     io::Write as _,
@@ -14,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use noise::Noise;
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -42,6 +45,10 @@ fn main() {
         .find_map(|arg| arg.parse().ok())
         .unwrap_or(10u64);
     let mut out = std::io::stdout();
+    let noise = |out: &mut std::io::Stdout| {
+        writeln!(out, "{}", Noise::measure()).expect("a terminal");
+    };
+    noise(&mut out);
     let head = format!(
         "{:28}{:>10}{:>12}{:>10}{:>10}{:>12}{:>12}{:>12}\n",
         "", "tok/s", "CPU-s/1M", "MB", "delivered", "TTFT+ p50", "TTFT+ p99", "lag p99 ms"
@@ -57,6 +64,7 @@ fn main() {
         let row = measure(name, pace, &url, &load, seconds);
         out.write_all(row.as_bytes()).expect("a terminal");
     }
+    noise(&mut out);
 }
 
 fn measure(name: &str, pace: Pace, url: &str, load: &[&str], seconds: u64) -> String {

@@ -9,6 +9,7 @@
     reason = "a bench prints its figures, rounded"
 )]
 
+mod noise;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -20,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use noise::Noise;
 use support::{
     infer::Workplace,
     weights::{safetensors, tiny_model},
@@ -38,6 +40,7 @@ fn main() {
     while Instant::now() < settled {
         std::thread::yield_now();
     }
+    println!("{}", Noise::measure());
     println!("model: {SHARDS} shards, {:.2} GB", bytes as f64 / 1e9);
     figure(
         &place,
@@ -77,6 +80,7 @@ fn main() {
         bytes,
         &["unpack", "oci:a:v1", "--into", "out"],
     );
+    println!("{}", Noise::measure());
 }
 
 /// Shards of bytes that no file system can compress away.
