@@ -6,22 +6,22 @@ use kube::runtime::watcher;
 use super::{
     Cluster,
     diagnosis::Finding,
-    gpus::typed,
     kind::{EVENT, POD},
     observed::Observed,
+    typed,
 };
 
 /// The most certain cause among the version's pods; `None` where nothing is wrong with them,
 /// or nothing can be read.
 pub async fn explain(cluster: &Cluster, deployment: &str, selector: &str) -> Option<Finding> {
     let mut observed = Observed::new(deployment);
-    let pods: Vec<Pod> = typed(cluster.list(&POD, selector).await.ok()?);
-    for pod in pods {
+    let pods = cluster.list(&POD, selector).await.ok()?;
+    for pod in pods.into_iter().filter_map(typed::read::<Pod>) {
         observed.pod(watcher::Event::Apply(pod));
     }
     // Without events there is less to say, and still something.
     let events = cluster.list(&EVENT, "").await.unwrap_or_default();
-    for event in typed::<Event>(events) {
+    for event in events.into_iter().filter_map(typed::read::<Event>) {
         observed.event(watcher::Event::Apply(event));
     }
     observed.complete(cluster).await;

@@ -62,7 +62,9 @@ pub async fn run(args: DeployArgs, session: &Session) -> Result<Outcome, Failure
         }
         Target::Kubernetes(place) => {
             let image = image::wanted_on_cluster(&spec, over, lock)?;
-            image.iter().for_each(|image| tell(image, session));
+            if let Some(image) = &image {
+                tell(image, session);
+            }
             kubernetes(&args, &spec, image.as_ref(), place, session).await?
         }
     };

@@ -48,7 +48,7 @@ fn the_shipped_rights_are_enough_and_no_more() {
             &user,
         ]
         .concat();
-        namespace.bed.asked(&args) == "yes"
+        namespace.bed.asked(&args).as_deref() == Some("yes")
     };
     for (verb, what) in [
         ("patch", "deployments.apps"),

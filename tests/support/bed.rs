@@ -121,11 +121,13 @@ impl Bed {
         self.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &path]);
     }
 
-    /// Runs kubectl where a "no" is an answer too; its stdout.
-    pub fn asked(&self, args: &[&str]) -> String {
+    /// Runs kubectl where it may fail; its stdout where it did not. (With `-o json` it
+    /// prints an empty list when the API server is away.)
+    pub fn asked(&self, args: &[&str]) -> Option<String> {
         let output = self.kubectl_command().args(args).output();
         let output = output.expect("kubectl starts");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        output.status.success().then_some(text)
     }
 
     /// Kills a component and has the bed start it again.

@@ -45,10 +45,11 @@ impl FakePods {
             while !stop.load(Ordering::Relaxed) {
                 // While the API server is away nothing changes.
                 let pods = bed.asked(&["-n", &name, "get", "pods", "-o", "json"]);
-                let Ok(pods) = serde_json::from_str::<Value>(&pods) else {
+                let Some(pods) = pods else {
                     pause();
                     continue;
                 };
+                let pods: Value = serde_json::from_str(&pods).expect("JSON");
                 let pods = pods["items"].as_array().cloned().unwrap_or_default();
                 engines.retain(|pod, engine| {
                     let here = pods

@@ -4,6 +4,10 @@
     unreachable_pub,
     reason = "each test binary uses a part of it"
 )]
+#![allow(
+    clippy::print_stderr,
+    reason = "what a test that fails has seen is shown with it"
+)]
 
 pub mod bed;
 pub mod canned;

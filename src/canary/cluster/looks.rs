@@ -49,10 +49,10 @@ pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Look
             ticks.tick().await;
             let started_ms = now_ms();
             // Who does not answer says nothing about the split; probes see that it fails.
-            let Ok(looked) = looker.look().await else {
+            let Ok(answer) = looker.look().await else {
                 continue;
             };
-            let arm = match looked.version.as_deref() {
+            let arm = match answer.version.as_deref() {
                 Some(said) if *said == versions[0] => Arm::Live,
                 Some(said) if *said == versions[1] => Arm::Candidate,
                 _ => {
@@ -69,7 +69,7 @@ pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Look
             let look = Look {
                 started_ms,
                 arm,
-                weight: looked.weight,
+                weight: answer.weight,
             };
             if sender.send(Looked::At(look)).await.is_err() {
                 return;

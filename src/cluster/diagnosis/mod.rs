@@ -138,6 +138,7 @@ impl Finding {
         }
     }
 
+    #[must_use]
     pub fn evidence(mut self, words: impl Into<String>) -> Self {
         /// Longer lines are cut: a message of the scheduler lists every node.
         const LENGTH_MAX: usize = 400;
