@@ -161,27 +161,30 @@ mod tests {
 
     const WANTED: &str = "v3c1f2a90b";
 
-    fn answer(status: u16, version: Option<&str>) -> Option<Looked> {
-        Some(Looked {
+    fn answer(status: u16, version: Option<&str>) -> Looked {
+        Looked {
             status,
             version: version.map(ToOwned::to_owned),
             weight: None,
-        })
+        }
     }
 
     #[test]
     fn a_gateway_has_moved_once_nobody_else_answers_for_a_while() {
         let mut tally = Tally::default();
         for _ in 0..20 {
-            assert_eq!(tally.take(answer(200, Some(WANTED)), WANTED), None);
-        }
-        assert_eq!(tally.take(answer(200, Some("v7aa01c44e")), WANTED), None);
-        assert_eq!(tally.last, "v7aa01c44e still answers");
-        for _ in 1..IN_A_ROW {
-            assert_eq!(tally.take(answer(401, Some(WANTED)), WANTED), None);
+            assert_eq!(tally.take(Some(answer(200, Some(WANTED))), WANTED), None);
         }
         assert_eq!(
-            tally.take(answer(200, Some(WANTED)), WANTED),
+            tally.take(Some(answer(200, Some("v7aa01c44e"))), WANTED),
+            None
+        );
+        assert_eq!(tally.last, "v7aa01c44e still answers");
+        for _ in 1..IN_A_ROW {
+            assert_eq!(tally.take(Some(answer(401, Some(WANTED))), WANTED), None);
+        }
+        assert_eq!(
+            tally.take(Some(answer(200, Some(WANTED))), WANTED),
             Some(Seen::Moved)
         );
     }
@@ -190,7 +193,7 @@ mod tests {
     fn the_gateways_own_errors_are_no_answer_and_a_silent_one_is_not_for_us_to_see() {
         let mut tally = Tally::default();
         for _ in 0..100 {
-            assert_eq!(tally.take(answer(503, None), WANTED), None);
+            assert_eq!(tally.take(Some(answer(503, None)), WANTED), None);
         }
         assert_eq!(tally.last, "it answers 503");
         let seen: Vec<_> = (0..UNREACHABLE_MAX)
@@ -198,7 +201,7 @@ mod tests {
             .collect();
         assert_eq!(seen.last(), Some(&Some(Seen::Unreachable)));
         let unsaid: Vec<_> = (0..IN_A_ROW)
-            .map(|_| tally.take(answer(200, None), WANTED))
+            .map(|_| tally.take(Some(answer(200, None)), WANTED))
             .collect();
         assert_eq!(unsaid.last(), Some(&Some(Seen::Unsaid)));
     }
