@@ -63,7 +63,7 @@ fn an_engine_that_never_becomes_ready() {
 
 #[test]
 fn a_pod_that_is_evicted() {
-    let (_namespace, error) = failed("evicted", "");
+    let (_namespace, error) = failed("evicted", ", bed.infer.dev/after: 1s");
     says(&error, &["vict"]);
 }
 
