@@ -1,9 +1,11 @@
 //! Canaries over many replicas on fake GPU nodes: the cluster, the gateway and the judge are
 //! real, the engines are `infer sim` with a known latency.
 
+use serde_json::Value;
+
 use super::traffic::{end_whole, load};
 use crate::support::{
-    bed::Namespace,
+    bed::{Bed, Namespace},
     fake_pods::{FakePods, HOLD},
 };
 
@@ -39,34 +41,52 @@ pub(crate) fn file(namespace: &Namespace, replicas: u32, annotations: &str) -> S
     )
 }
 
-/// One more node of a kind that has too few GPUs for both versions, as an autoscaler adds it.
-fn another_node(namespace: &Namespace) -> String {
-    let name = format!("{}-more", namespace.name);
-    let node = namespace
-        .bed
-        .kubectl(&["get", "node", "h100", "-o", "json"]);
-    let mut node: serde_json::Value = serde_json::from_str(&node).expect("JSON");
-    for field in [
-        "resourceVersion",
-        "uid",
-        "creationTimestamp",
-        "managedFields",
-    ] {
-        node["metadata"]
-            .as_object_mut()
-            .expect("metadata")
-            .remove(field);
+/// More nodes of a kind that has too few GPUs for both versions and for other tests, as an
+/// autoscaler adds them; they go when this is dropped.
+struct MoreNodes {
+    bed: &'static Bed,
+    names: Vec<String>,
+}
+
+impl MoreNodes {
+    fn new(namespace: &Namespace, count: u32) -> Self {
+        let bed = namespace.bed;
+        let node = bed.kubectl(&["get", "node", "h100", "-o", "json"]);
+        let mut node: Value = serde_json::from_str(&node).expect("JSON");
+        for field in [
+            "resourceVersion",
+            "uid",
+            "creationTimestamp",
+            "managedFields",
+        ] {
+            let metadata = node["metadata"].as_object_mut().expect("metadata");
+            metadata.remove(field);
+        }
+        let names: Vec<_> = (0..count)
+            .map(|at| format!("{}-{at}", namespace.name))
+            .collect();
+        for name in &names {
+            node["metadata"]["name"] = name.clone().into();
+            node["metadata"]["labels"]["kubernetes.io/hostname"] = name.clone().into();
+            bed.apply(&node.to_string());
+        }
+        Self { bed, names }
     }
-    node["metadata"]["name"] = name.clone().into();
-    node["metadata"]["labels"]["kubernetes.io/hostname"] = name.clone().into();
-    namespace.bed.apply(&node.to_string());
-    name
+}
+
+impl Drop for MoreNodes {
+    fn drop(&mut self) {
+        for name in &self.names {
+            self.bed.asked(&["delete", "node", name, "--wait=false"]);
+        }
+    }
 }
 
 #[test]
 fn eight_replicas_are_promoted_step_by_step_and_no_stream_is_cut() {
-    let (namespace, _pods) = deployed("steps", 8);
-    let node = another_node(&namespace);
+    let namespace = Namespace::new("steps");
+    let _nodes = MoreNodes::new(&namespace, 2);
+    let (namespace, _pods) = on(namespace, 8);
     let traffic = load(&namespace, "40", "16");
     let ran = namespace.infer(&[
         "canary",
@@ -99,7 +119,6 @@ fn eight_replicas_are_promoted_step_by_step_and_no_stream_is_cut() {
     let status = namespace.result(&["status"]);
     assert_eq!(status["live"], candidate["version"], "{status}");
     end_whole(traffic);
-    namespace.bed.kubectl(&["delete", "node", &node]);
 }
 
 #[test]
