@@ -139,7 +139,12 @@ impl Side {
         let window_s = now_ms.saturating_sub(start_ms).clamp(1_000, RATE_WINDOW_MS);
         let window_s = f64::from(u32::try_from(window_s).unwrap_or(u32::MAX)) / 1e3;
         let count = f64::from(u32::try_from(self.recent.len()).unwrap_or(u32::MAX));
-        let tokens: f64 = self.recent.iter().map(|(_, n)| f64::from(*n)).sum();
+        // A sum of nothing is -0, which would be shown as such.
+        let tokens: f64 = self
+            .recent
+            .iter()
+            .map(|(_, n)| f64::from(*n))
+            .fold(0.0, |sum, n| sum + n);
         (count / window_s, tokens / window_s)
     }
 

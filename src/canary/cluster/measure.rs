@@ -41,6 +41,8 @@ pub(super) struct ClusterMeasure {
     silent: u32,
     /// Whether it was said that an engine exports no latencies.
     told: bool,
+    /// What people should know from before the run.
+    notes: Vec<String>,
 }
 
 /// One version's counted requests on their way to becoming samples.
@@ -77,12 +79,14 @@ impl ClusterMeasure {
             sides: [Side::default(), Side::default()],
             silent: 0,
             told: false,
+            notes: Vec::new(),
         }
     }
 
     fn read(&mut self) -> Reading {
         let mut reading = Reading {
             now_ms: now_ms(),
+            notes: std::mem::take(&mut self.notes),
             ..Reading::default()
         };
         if let Some(probes) = &mut self.probes {
@@ -229,6 +233,7 @@ impl Measure for ClusterMeasure {
         // Pairs of before the run would be judged at a weight they did not meet.
         reading.pairs.clear();
         reading.looks.clear();
+        self.notes = std::mem::take(&mut reading.notes);
         reading.watched_ms = u64::try_from(WATCH.as_millis()).ok();
         Ok(reading)
     }

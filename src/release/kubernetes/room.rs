@@ -34,7 +34,7 @@ pub(super) async fn look(cluster: &Cluster, objects: &[Value]) -> Option<Room> {
 }
 
 impl Room {
-    /// `needs 2 × nvidia.com/gpu (NVIDIA-L40S), 3 of 4 free (…)`.
+    /// `needs 2 × nvidia.com/gpu (NVIDIA-L40S), 3 of 4 free`; all there are where that is too few.
     pub(super) fn sentence(&self) -> String {
         let asked = if self.products.is_empty() {
             String::new()

@@ -1,6 +1,8 @@
 //! A canary's candidate on a cluster: its room before each raise, and what its end makes
 //! of history and pods.
 
+use serde_json::Value;
+
 use super::{
     ends::{Ends, replicas, version_of},
     front::Front,
@@ -72,18 +74,20 @@ impl Pools<'_> {
         weight: Weight,
     ) -> Result<(), Error> {
         let there = deployments(self.cluster, self.release).await?;
-        let of = |version: &VersionId| {
-            let found = there
-                .iter()
-                .find(|deployment| version_of(deployment).as_ref() == Some(version));
-            found.map(replicas)
+        let find = |version: &VersionId| {
+            let mut there = there.iter();
+            there.find(|deployment| version_of(deployment).as_ref() == Some(version))
         };
         let not_up = || Error::UnknownVersion {
             release: self.release.clone(),
             version: candidate.clone(),
         };
-        let has = of(candidate).ok_or_else(not_up)?;
-        let needs = share_of(of(live).unwrap_or(1), weight);
+        let up = find(candidate).ok_or_else(not_up)?;
+        let has = replicas(up);
+        let needs = share_of(find(live).map_or(1, replicas), weight);
+        if needs <= has && is_ready(up) {
+            return Ok(());
+        }
         let record = record::read(self.cluster, self.release).await?;
         let recipe = record::recipe_of(self.cluster, self.release, &record, candidate).await?;
         let recipe = recipe.ok_or_else(not_up)?;
@@ -183,6 +187,12 @@ impl Pools<'_> {
             message: format!("{candidate} goes from {has} to {needs} replicas{room}"),
         });
     }
+}
+
+/// Whether all replicas that a Deployment asks for are Ready.
+fn is_ready(deployment: &Value) -> bool {
+    let ready = deployment.pointer("/status/readyReplicas");
+    ready.and_then(Value::as_u64) >= Some(u64::from(replicas(deployment)))
 }
 
 /// max(1, ceil(live × weight / 100)) (DESIGN §2, Room).
