@@ -92,6 +92,8 @@ fn eight_replicas_are_promoted_step_by_step_and_no_stream_is_cut() {
         "canary",
         "--steps",
         "1,5,25,50,100",
+        "--margin",
+        "50%",
         "--for",
         "4m",
         "--probe-rate",
