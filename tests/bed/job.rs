@@ -2,6 +2,7 @@
 //! nothing is simulated but the number of GPUs.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write as _,
     process::{Command, Stdio},
@@ -199,8 +200,10 @@ fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
     );
     assert_eq!(held["weight"], 10, "{held}");
     let candidate = held["versions"]["candidate"]["version"].clone();
+    end_whole(traffic);
     the_split_is_as_asked(&namespace, candidate.as_str().expect("a version"));
 
+    let traffic = load(&namespace, "4", "12");
     namespace.infer(&["canary", "promote"]).expect_code(0);
     let status = namespace.result(&["status"]);
     assert_eq!(status["live"], candidate, "{status}");
@@ -231,16 +234,20 @@ fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
 /// Requests that name no version go where the weight says, by their header and by Envoy's
 /// own count alike.
 fn the_split_is_as_asked(namespace: &Namespace, candidate: &str) {
-    // The load would count on Envoy's side only, so it is compared on the header's alone.
+    let before = envoy_counts(namespace, RELEASE);
     let answered = who_answers(namespace, 400);
+    let after = envoy_counts(namespace, RELEASE);
     let got = answered.get(candidate).copied().unwrap_or_default();
     // 10% of 400; 99.99% of all draws lie within.
     assert!((18..=66).contains(&got), "{answered:?}");
-    let counts = envoy_counts(namespace, RELEASE);
-    assert!(
-        counts.get(candidate).is_some_and(|count| *count >= got),
-        "{counts:?}"
-    );
+    for (version, count) in &answered {
+        let of = |counts: &BTreeMap<String, u32>| counts.get(version).copied().unwrap_or_default();
+        assert_eq!(
+            of(&after) - of(&before),
+            *count,
+            "{version}: {before:?} {after:?}"
+        );
+    }
 }
 
 /// The old version's pods are gone, its Deployment stays at 0 for `rollback`, and the

@@ -199,10 +199,16 @@ impl Histogram {
             }
         }
         let every = total.div_ceil(SAMPLES_MAX);
-        let values = ranges
-            .iter()
-            .flat_map(|range| std::iter::repeat_n(range.at(low) * 1e3, range.count));
-        values.step_by(every).collect()
+        let mut samples = Vec::new();
+        let (mut next, mut below) = (0, 0);
+        for range in &ranges {
+            below += range.count;
+            while next < below {
+                samples.push(range.at(low) * 1e3);
+                next += every;
+            }
+        }
+        samples
     }
 
     /// Buckets that hold requests.
