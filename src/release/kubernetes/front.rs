@@ -21,6 +21,11 @@ const FOLLOWS: Duration = Duration::from_mins(1);
 /// Where nobody can say who answers, every proxy is given this long.
 const SETTLES: Duration = Duration::from_secs(5);
 
+/// A gateway may lose sight of an endpoint for a moment; one that does five times in as many
+/// seconds has none.
+const ASKED_MAX: u32 = 5;
+const ASKED_AGAIN: Duration = Duration::from_secs(1);
+
 /// Longest wait for a first token of a model that has spoken before.
 const TOKEN: Duration = Duration::from_mins(1);
 
@@ -126,16 +131,23 @@ impl<'a> Front<'a> {
             prompt: Prompt::Text("Say one word.".to_owned()),
             output_tokens: None,
         });
-        let answer = client.send(&url, &headers, &body, |_| {}).await;
-        match answer.result {
-            Ok(timing) => Ok(timing.first.map(|first| first - answer.sent)),
-            // Seen by nobody here; the API server's way has shown its first token before.
-            Err(_) if answer.status.is_none() => Ok(None),
-            Err(failed) => Err(Error::NoFirstToken {
-                release: self.release.clone(),
-                version: version.clone(),
-                reason: format!("through {}: {}", endpoint.url, failed.detail),
-            }),
+        let mut reason = String::new();
+        for attempt in 1..=ASKED_MAX {
+            let answer = client.send(&url, &headers, &body, |_| {}).await;
+            match answer.result {
+                Ok(timing) => return Ok(timing.first.map(|first| first - answer.sent)),
+                // Seen by nobody here; the API server's way has shown its first token before.
+                Err(_) if answer.status.is_none() => return Ok(None),
+                Err(failed) => reason = failed.detail,
+            }
+            if attempt < ASKED_MAX {
+                sleep(ASKED_AGAIN).await;
+            }
         }
+        Err(Error::NoFirstToken {
+            release: self.release.clone(),
+            version: version.clone(),
+            reason: format!("through {}: {reason}", endpoint.url),
+        })
     }
 }
