@@ -93,7 +93,11 @@ pub(crate) fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<Str
     let mut counts = BTreeMap::new();
     for stat in stats["stats"].as_array().into_iter().flatten() {
         let name = stat["name"].as_str().unwrap_or_default();
-        let Some(rest) = name.strip_prefix(&own) else {
+        // Envoy counts each request of a cluster once more by where it came from.
+        let Some(rest) = name
+            .strip_prefix(&own)
+            .filter(|rest| !rest.contains("ternal."))
+        else {
             continue;
         };
         let version = rest.split('_').next().unwrap_or_default();
