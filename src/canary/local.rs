@@ -16,7 +16,7 @@ use super::{
     probe::{self, Probes, now_ms},
     reading::{Chosen, Observed, Reading},
     sample::{Arm, Felt},
-    way::{Gateway, Way},
+    way::Way,
 };
 use crate::{
     home::Home,
@@ -25,7 +25,7 @@ use crate::{
     local::{Client, Observation, Phase, State},
     name::VersionId,
     release::{self, local::verdict},
-    traffic::{Router, Split},
+    traffic::{Endpoint, Router, Split},
     weight::Weight,
 };
 
@@ -314,8 +314,8 @@ pub async fn drive(
     });
     let rate = journal.plan.probe_rate;
     let probes = if rate > 0.0 {
-        let gateway = Gateway {
-            endpoint: setting.router.endpoint().to_owned(),
+        let gateway = Endpoint {
+            url: setting.router.endpoint().to_owned(),
             host: None,
         };
         let way = Way::through(&gateway, versions.each_ref().map(ToString::to_string))?;

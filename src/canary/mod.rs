@@ -47,5 +47,5 @@ pub use self::{
     ports::{Fleet, Measure, Traffic, promote, roll_back},
     reading::{Chosen, Look, Observed, Reading},
     state::State,
-    way::{Gateway, Way},
+    way::Way,
 };

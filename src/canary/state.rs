@@ -117,13 +117,16 @@ impl State {
 
     /// What is measured in place of the share that was asked, where that is so.
     pub(super) fn wrong_share(&self) -> Option<Share> {
-        let is_behind = self.behind.total() >= BEHIND_MIN;
-        let share = if is_behind {
-            self.behind
+        (self.split == Split::Wrong).then(|| self.shown_share().0)
+    }
+
+    /// The share that is seen, and whether it is that of a gateway that is behind.
+    fn shown_share(&self) -> (Share, bool) {
+        if self.behind.total() >= BEHIND_MIN {
+            (self.behind, true)
         } else {
-            self.tally.share
-        };
-        (self.split == Split::Wrong).then_some(share)
+            (self.tally.share, false)
+        }
     }
 
     pub fn live_per_s(&self) -> f64 {
@@ -239,12 +242,7 @@ impl State {
     /// The split, once it is proven or wrong.
     fn prove(&mut self) -> Option<Event> {
         let asked = self.journal.weight();
-        let is_behind = self.behind.total() >= BEHIND_MIN;
-        let share = if is_behind {
-            self.behind
-        } else {
-            self.tally.share
-        };
+        let (share, is_behind) = self.shown_share();
         if asked == Weight::ZERO || share.total() == 0 {
             return None;
         }

@@ -13,6 +13,7 @@ use crate::{
         timing::{End, Stream, Timing},
     },
     name::{ReleaseName, VersionId},
+    traffic::Endpoint,
 };
 
 /// A probe that takes longer has failed; a person would have gone.
@@ -22,34 +23,23 @@ pub(super) const TIMEOUTS: Timeouts = Timeouts {
     total: Duration::from_mins(1),
 };
 
-/// Where a gateway is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gateway {
-    /// `http://203.0.113.7:80`, without a path.
-    pub endpoint: String,
-    /// What to send as `Host`, where the route asks for a name.
-    pub host: Option<String>,
+/// Headers that every request through a gateway carries.
+fn headers(gateway: &Endpoint) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let host = gateway.host.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(host)) = host {
+        headers.insert(HOST, host);
+    }
+    headers
 }
 
-impl Gateway {
-    /// Headers that every request through it carries.
-    pub(super) fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let host = self.host.as_deref().map(HeaderValue::from_str);
-        if let Some(Ok(host)) = host {
-            headers.insert(HOST, host);
-        }
-        headers
-    }
-
-    /// The address of one of its paths.
-    pub(super) fn url(&self, path: &str) -> Result<reqwest::Url, Error> {
-        let base = load::base(&self.endpoint).map_err(Error::Probes)?;
-        base.join(path).map_err(|error| Error::Endpoint {
-            endpoint: self.endpoint.clone(),
-            source: Box::new(error),
-        })
-    }
+/// The address of one of a gateway's paths.
+fn url(gateway: &Endpoint, path: &str) -> Result<reqwest::Url, Error> {
+    let base = load::base(&gateway.url).map_err(Error::Probes)?;
+    base.join(path).map_err(|error| Error::Endpoint {
+        endpoint: gateway.url.clone(),
+        source: Box::new(error),
+    })
 }
 
 /// How probes reach the versions: live first, then the candidate.
@@ -79,13 +69,13 @@ pub(super) struct Asked {
 
 impl Way {
     /// Through `gateway`, pinned to `versions`.
-    pub fn through(gateway: &Gateway, versions: [String; 2]) -> Result<Self, Error> {
+    pub fn through(gateway: &Endpoint, versions: [String; 2]) -> Result<Self, Error> {
         let client = Client::new(&Connection {
             timeouts: TIMEOUTS,
             ..Connection::default()
         });
-        let headers = versions.each_ref().map(|version| {
-            let mut headers = gateway.headers();
+        let pins = versions.each_ref().map(|version| {
+            let mut headers = headers(gateway);
             if let Ok(version) = HeaderValue::from_str(version) {
                 headers.insert(VERSION_HEADER, version);
             }
@@ -93,8 +83,8 @@ impl Way {
         });
         Ok(Self::Gateway {
             client: client.map_err(Error::Probes)?,
-            url: gateway.url(Api::Chat.path())?,
-            headers,
+            url: url(gateway, Api::Chat.path())?,
+            headers: pins,
             versions,
         })
     }

@@ -13,7 +13,11 @@ use std::error::Error as StdError;
 
 use serde_json::Value;
 
-pub use self::{http_route::HttpRoute, local::Local, service::StableService};
+pub use self::{
+    http_route::{Endpoint, HttpRoute},
+    local::Local,
+    service::StableService,
+};
 use crate::{name::VersionId, weight::Weight};
 
 /// Where the split of one release is kept.
@@ -60,6 +64,19 @@ impl Router {
             Self::HttpRoute(route) => route.host(),
             Self::Local(_) | Self::Service(_) => None,
         }
+    }
+
+    /// Where a gateway leads to the release; `said` is `traffic.endpoint`, in place of the
+    /// Gateway's own address. `None` without a gateway, or while it has no address.
+    pub fn gateway(&self, said: Option<&str>) -> Option<Endpoint> {
+        let Self::HttpRoute(route) = self else {
+            return None;
+        };
+        let own = Some(route.endpoint()).filter(|own| !own.is_empty());
+        Some(Endpoint {
+            url: said.or(own)?.to_owned(),
+            host: route.host().map(ToOwned::to_owned),
+        })
     }
 
     /// What holds the weight, for people.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    canary::{Error, Look, probe::now_ms, sample::Arm, way::Gateway},
+    canary::{Error, Look, probe::now_ms, sample::Arm},
     name::VersionId,
-    traffic::http_route::{Endpoint, Looker},
+    traffic::{Endpoint, http_route::Looker},
 };
 
 /// Five a second prove a split within 20 s.
@@ -29,13 +29,9 @@ pub(super) struct Looks {
     _task: JoinSet<()>,
 }
 
-pub(super) fn start(gateway: &Gateway, versions: &[VersionId; 2]) -> Result<Looks, Error> {
-    let endpoint = Endpoint {
-        url: gateway.endpoint.clone(),
-        host: gateway.host.clone(),
-    };
-    let looker = Looker::new(&endpoint).map_err(|error| Error::Endpoint {
-        endpoint: gateway.endpoint.clone(),
+pub(super) fn start(gateway: &Endpoint, versions: &[VersionId; 2]) -> Result<Looks, Error> {
+    let looker = Looker::new(gateway).map_err(|error| Error::Endpoint {
+        endpoint: gateway.url.clone(),
         source: Box::new(error),
     })?;
     let versions = versions.each_ref().map(ToString::to_string);

@@ -14,13 +14,7 @@ mod scrape;
 
 use self::measure::ClusterMeasure;
 pub use self::{fleet::ClusterFleet, locked::Locked};
-use super::{
-    Drive, Error, Event, Stopped,
-    drive::AGAIN,
-    journal::Journal,
-    probe,
-    way::{Gateway, Way},
-};
+use super::{Drive, Error, Event, Stopped, drive::AGAIN, journal::Journal, probe, way::Way};
 use crate::{
     cluster::{Cluster, lease::Lock},
     interrupt::Interrupt,
@@ -49,18 +43,6 @@ pub struct Setting<'a> {
     pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
 
-/// Where users' requests enter; `None` where that is nowhere outside the cluster.
-pub fn gateway(router: &Router, endpoint: Option<&str>) -> Option<Gateway> {
-    let Router::HttpRoute(route) = router else {
-        return None;
-    };
-    let own = Some(route.endpoint()).filter(|own| !own.is_empty());
-    Some(Gateway {
-        endpoint: endpoint.or(own)?.to_owned(),
-        host: route.host().map(ToOwned::to_owned),
-    })
-}
-
 /// Drives `journal`'s plan until it ends or the lock is lost.
 pub async fn drive(
     setting: &Setting<'_>,
@@ -73,7 +55,7 @@ pub async fn drive(
     for version in &versions {
         served.push(Served::read(setting.cluster, setting.release, version).await?);
     }
-    let gateway = gateway(setting.router, setting.endpoint);
+    let gateway = setting.router.gateway(setting.endpoint);
     let way = match &gateway {
         Some(gateway) => Way::through(gateway, versions.each_ref().map(ToString::to_string))?,
         None => Way::Pods {

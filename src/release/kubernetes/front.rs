@@ -42,16 +42,7 @@ impl<'a> Front<'a> {
         router: Option<&Router>,
         said: Option<&str>,
     ) -> Self {
-        let endpoint = match router {
-            Some(Router::HttpRoute(route)) => {
-                let own = Some(route.endpoint()).filter(|own| !own.is_empty());
-                said.or(own).map(|url| Endpoint {
-                    url: url.to_owned(),
-                    host: route.host().map(ToOwned::to_owned),
-                })
-            }
-            _ => None,
-        };
+        let endpoint = router.and_then(|router| router.gateway(said));
         Self { release, endpoint }
     }
 
