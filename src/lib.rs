@@ -31,7 +31,7 @@
 //! | DRA | `hardware.allocate` | ResourceClaimTemplate | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | affinity | `hardware.products` | node affinity on the GPU's product | `the_pod_is_as_production_wants_it` | works; `hardware.node_selector` too |
 //! | taints | `hardware.tolerate` | tolerations | `the_pod_is_as_production_wants_it` | works |
-//! | gateways | `traffic.gateway` | HTTPRoute | `a_route_has_one_backend_whose_answers_name_their_version` | works, against a fake API server only |
+//! | gateways | `traffic.gateway` | HTTPRoute | `a_route_has_one_backend_whose_answers_name_their_version` | works, with any controller of the Gateway API |
 //! | without a gateway | `traffic.via` | Service | `a_release_is_deployed_replaced_rolled_back_and_deleted` | works; other words of it are refused |
 //! | meshes | `traffic.mesh` | VirtualService | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | observability: metrics | `observe.metrics` | scrape annotations | `every_engine_renders` | works for `annotations`; monitors are refused |
@@ -61,6 +61,7 @@ pub mod error;
 pub mod file;
 pub mod home;
 pub mod interrupt;
+pub mod json;
 pub mod label;
 pub mod load;
 pub mod local;

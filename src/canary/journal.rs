@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::Plan;
-use crate::{name::VersionId, weight::Weight};
+use crate::{json, name::VersionId, weight::Weight};
 
 /// What `status`, `resume`, `promote` and `abort` need to know of a run that another
 /// process began. `run_id` and `updated_ms` are read by others too.
@@ -37,12 +37,12 @@ pub struct Journal {
 #[derive(Debug, thiserror::Error)]
 #[error("the canary's journal was not written by this version of infer")]
 pub struct Unreadable {
-    source: serde_json::Error,
+    source: json::Error,
 }
 
 impl Journal {
     pub fn read(value: &Value) -> Result<Self, Unreadable> {
-        serde_json::from_value(value.clone()).map_err(|source| Unreadable { source })
+        json::read(value).map_err(|source| Unreadable { source })
     }
 
     pub fn to_value(&self) -> Value {

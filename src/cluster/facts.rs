@@ -49,10 +49,10 @@ pub async fn facts(cluster: &Cluster, needs: &Needs) -> Result<Facts, Error> {
     };
     match cluster.list_everywhere(&NODE, "").await {
         Ok(found) => {
-            let nodes: Vec<Node> = gpus::all_typed(found);
+            let nodes: Vec<Node> = gpus::all_typed(&found);
             let pods: Vec<Pod> = match cluster.list_everywhere(&POD, "").await {
                 Err(error) if error.is_forbidden() => Vec::new(),
-                pods => gpus::all_typed(pods?),
+                pods => gpus::all_typed(&pods?),
             };
             facts.gpus = gpus::inventory(&nodes, &pods);
             facts.runtimes = Some(nodes.iter().map(runtime).collect());

@@ -224,6 +224,17 @@ pub fn offered(nodes: &[NodeGpus], resource: &str, products: &[String]) -> Offer
     sum
 }
 
+/// How many pods of `each` GPUs find a place: a node's leftovers are of no use to another.
+pub fn places(nodes: &[NodeGpus], resource: &str, products: &[String], each: u64) -> u64 {
+    let fits = |node: &&NodeGpus| {
+        node.usable
+            && node.resource == resource
+            && (products.is_empty() || products.contains(&node.product))
+    };
+    let nodes = nodes.iter().filter(fits);
+    nodes.filter_map(|node| node.free().checked_div(each)).sum()
+}
+
 /// Usable GPUs added up by product and resource.
 pub fn by_product(nodes: &[NodeGpus]) -> Vec<ProductGpus> {
     let mut sums: BTreeMap<(&str, &str), ProductGpus> = BTreeMap::new();
@@ -275,14 +286,14 @@ pub fn taints_on(nodes: &[NodeGpus], products: &[String]) -> BTreeSet<String> {
 
 /// Reads the whole cluster's nodes and pods.
 pub async fn read(cluster: &Cluster) -> Result<Vec<NodeGpus>, Error> {
-    let nodes = all_typed(cluster.list_everywhere(&NODE, "").await?);
-    let pods = all_typed(cluster.list_everywhere(&POD, "").await?);
+    let nodes = all_typed(&cluster.list_everywhere(&NODE, "").await?);
+    let pods = all_typed(&cluster.list_everywhere(&POD, "").await?);
     Ok(inventory(&nodes, &pods))
 }
 
 /// Objects of a newer server that this version cannot read are left out.
-pub(super) fn all_typed<T: serde::de::DeserializeOwned>(objects: Vec<Value>) -> Vec<T> {
-    objects.into_iter().filter_map(typed::read).collect()
+pub(super) fn all_typed<T: serde::de::DeserializeOwned>(objects: &[Value]) -> Vec<T> {
+    objects.iter().filter_map(typed::read).collect()
 }
 
 #[cfg(test)]

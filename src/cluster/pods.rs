@@ -36,7 +36,7 @@ pub struct PodView {
 
 /// Pods of a selector that are not on their way out.
 pub async fn find(cluster: &Cluster, selector: &str) -> Result<Vec<PodView>, Error> {
-    let pods: Vec<Pod> = gpus::all_typed(cluster.list(&POD, selector).await?);
+    let pods: Vec<Pod> = gpus::all_typed(&cluster.list(&POD, selector).await?);
     Ok(pods
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none())

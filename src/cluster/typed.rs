@@ -10,9 +10,11 @@ use serde::{
 };
 use serde_json::Value;
 
+use crate::json;
+
 /// An object as its type, if it is one.
-pub fn read<T: DeserializeOwned>(object: Value) -> Option<T> {
-    serde_json::from_value(object).ok()
+pub fn read<T: DeserializeOwned>(object: &Value) -> Option<T> {
+    json::read(object).ok()
 }
 
 /// A `T` for kube's watches, which bring their own reader.
@@ -22,9 +24,7 @@ pub(super) struct Typed<T>(T);
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Typed<T> {
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(reader)?;
-        serde_json::from_value(object)
-            .map(Self)
-            .map_err(D::Error::custom)
+        json::read(&object).map(Self).map_err(D::Error::custom)
     }
 }
 

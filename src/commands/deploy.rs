@@ -34,7 +34,8 @@ use crate::{
 Examples:
   infer deploy                  what infer.yaml and infer.lock say
   infer deploy --env prod
-  infer deploy --no-traffic     stop before the traffic moves")]
+  infer deploy --no-traffic     stop before the traffic moves
+  infer deploy --allow-downtime no room for both versions: stop live, then start")]
 pub struct DeployArgs {
     #[command(flatten)]
     file: ReleaseFile,
@@ -44,6 +45,9 @@ pub struct DeployArgs {
     /// Stop before the traffic moves: the new version waits as candidate
     #[arg(long)]
     no_traffic: bool,
+    /// With rollout.surge none and no room for a second replica: let nothing serve meanwhile
+    #[arg(long)]
+    allow_downtime: bool,
     /// The infer.lock to read; the one beside infer.yaml if left out
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
@@ -92,6 +96,7 @@ async fn local(
         image,
         options: &args.registry.options(&home),
         no_traffic: args.no_traffic,
+        allow_downtime: args.allow_downtime,
         on_event: &|event: Event| session.ui.show(&event),
         interrupt: &session.interrupt,
     };
@@ -117,6 +122,7 @@ async fn kubernetes(
         spec,
         image,
         no_traffic: args.no_traffic,
+        allow_downtime: args.allow_downtime,
         replicas: None,
         run,
         on_event: &|event: Event| session.ui.show(&event),
@@ -142,6 +148,8 @@ pub(super) struct OnCluster<'a> {
     /// None where no model is run.
     pub(super) image: Option<&'a Image>,
     pub(super) no_traffic: bool,
+    /// Whether nothing may serve for a while, where there is no room for both versions.
+    pub(super) allow_downtime: bool,
     /// Replicas to begin with; those of infer.yaml without.
     pub(super) replicas: Option<u32>,
     pub(super) run: String,
@@ -171,6 +179,8 @@ impl OnCluster<'_> {
             served_model: spec.model.served_name.clone(),
             startup_s: spec.rollout.startup_s,
             drain_s: spec.rollout.drain_s,
+            surge: spec.rollout.surge,
+            allow_downtime: self.allow_downtime,
             endpoint: spec.traffic.endpoint.clone(),
             history: spec.rollout.history as usize,
             on_failure: spec.rollout.on_failure,

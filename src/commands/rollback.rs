@@ -25,6 +25,9 @@ pub struct RollbackArgs {
     /// Version to go back to; the one before live if left out
     #[arg(long, value_name = "VERSION")]
     to: Option<VersionId>,
+    /// With rollout.surge none and no room for a second replica: let nothing serve meanwhile
+    #[arg(long)]
+    allow_downtime: bool,
     #[command(flatten)]
     registry: RegistryArgs,
 }
@@ -40,6 +43,7 @@ pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failu
                 home: &home,
                 release: &found.name,
                 to: args.to.as_ref(),
+                allow_downtime: args.allow_downtime,
                 options: &args.registry.options(&home),
                 on_event: &on_event,
                 interrupt: &session.interrupt,
@@ -58,6 +62,7 @@ pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failu
                 lock: &lock,
                 release: &found.name,
                 to: args.to.as_ref(),
+                allow_downtime: args.allow_downtime,
                 run,
                 on_event: &on_event,
                 interrupt: &session.interrupt,

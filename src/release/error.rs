@@ -50,6 +50,15 @@ pub enum Error {
         release: ReleaseName,
         source: CanaryOpen,
     },
+    #[error("there is no room for {release} {version} beside the live version: {lack}")]
+    NoRoom {
+        release: ReleaseName,
+        version: VersionId,
+        /// What it needs and what is there.
+        lack: String,
+        /// Whether stopping the live version makes the room.
+        alone: bool,
+    },
     #[error("{release} has no release on this machine")]
     NoRelease { release: ReleaseName },
     #[error(transparent)]
@@ -105,6 +114,15 @@ impl Error {
                 .iter()
                 .map(|verb| format!("infer canary {verb} {release}"))
                 .collect(),
+            Self::NoRoom { alone: true, .. } => vec![
+                "let nothing serve for a while: `infer deploy --allow-downtime` stops live first"
+                    .to_owned(),
+                "or free GPUs: `infer doctor` shows who has them".to_owned(),
+            ],
+            Self::NoRoom { .. } => vec![
+                "not even live's GPUs would do: ask for fewer (hardware.gpus, scale.replicas), or free some"
+                    .to_owned(),
+            ],
             Self::NoRelease { .. } => vec!["bring it up with `infer deploy`".to_owned()],
             Self::NotReady(failed) => {
                 let mut hints = vec![format!("the whole log is {}", failed.log.display())];

@@ -59,6 +59,13 @@ pub enum Event {
         version: VersionId,
         from: Option<VersionId>,
     },
+    /// `version` has `new` replicas in the place of live's, which has `old` left.
+    HandingOver {
+        version: VersionId,
+        new: u32,
+        live: VersionId,
+        old: u32,
+    },
     Draining {
         version: VersionId,
         in_flight: u64,
@@ -113,5 +120,7 @@ pub struct Deployed {
     /// True where no model is run.
     pub simulated: bool,
     pub phases_s: PhaseSeconds,
+    /// How long nothing served, where live had to end first; `null` where it did not.
+    pub downtime_s: Option<f64>,
     pub endpoint: String,
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::http_route::HttpRoute;
+use crate::json;
 
 /// Checks one object; kinds not listed are the server's to check.
 pub(super) fn check(object: &Value) -> Result<(), String> {
@@ -35,23 +36,12 @@ pub(super) fn check(object: &Value) -> Result<(), String> {
 }
 
 fn strict<T: DeserializeOwned>(object: &Value) -> Result<(), String> {
-    let mut unknown = Vec::new();
-    let mut note = |path: serde_ignored::Path<'_>| unknown.push(path_of(&path.to_string()));
-    let reader = serde_ignored::Deserializer::new(object, &mut note);
-    let read: Result<T, _> = serde_path_to_error::deserialize(reader);
-    if let Err(error) = read {
-        return Err(format!("{}: {}", error.path(), error.inner()));
-    }
-    if unknown.is_empty() {
+    let (_, unread) = json::read_noting::<T>(object).map_err(|error| error.to_string())?;
+    if unread.is_empty() {
         Ok(())
     } else {
-        Err(format!("it has no field {}", unknown.join(", ")))
+        Err(format!("it has no field {}", unread.join(", ")))
     }
-}
-
-/// `spec.?.name` as people write it: the `?` of optional values taken out.
-fn path_of(path: &str) -> String {
-    path.replace(".?", "")
 }
 
 #[cfg(test)]
@@ -70,7 +60,7 @@ mod tests {
         });
         let reason = check(&object).unwrap_err();
         assert!(
-            reason.ends_with("spec.template.spec.containers.0.readinesProbe"),
+            reason.ends_with("spec.template.spec.containers[0].readinesProbe"),
             "{reason}"
         );
     }

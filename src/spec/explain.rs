@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{error::Error, written::Document};
-use crate::yaml;
+use crate::{json, yaml};
 
 /// Keys of the design that this version refuses, so that nobody believes they work.
 const PLANNED_KEYS: [&str; 22] = [
@@ -58,12 +58,11 @@ pub(super) struct Fault {
 
 impl Fault {
     /// What the typed reader says about a value; `None` where it is content.
-    pub(super) fn find(value: Value) -> Option<Self> {
-        let error = serde_path_to_error::deserialize::<_, Document>(value).err()?;
-        let path = error.path().to_string();
+    pub(super) fn find(value: &Value) -> Option<Self> {
+        let error = json::read::<Document>(value).err()?;
         Some(Self {
-            path: if path == "." { String::new() } else { path },
-            message: error.into_inner().to_string(),
+            path: error.path,
+            message: error.reason,
         })
     }
 
@@ -139,7 +138,10 @@ impl Fault {
 
 /// The error for text that is no `infer.yaml`.
 pub(super) fn explain(path: &Path, text: &str, place: yaml::Error) -> Error {
-    let fault = yaml::parse::<Value>(path, text).ok().and_then(Fault::find);
+    let fault = yaml::parse::<Value>(path, text)
+        .ok()
+        .as_ref()
+        .and_then(Fault::find);
     if let Some(what) = fault.as_ref().and_then(Fault::planned) {
         return Error::Unsupported {
             what,
@@ -177,13 +179,13 @@ mod tests {
 
     use super::*;
 
-    fn fault(value: Value) -> Fault {
+    fn fault(value: &Value) -> Fault {
         Fault::find(value).unwrap()
     }
 
     #[test]
     fn a_misspelt_key_gets_the_nearest_one() {
-        let hint = |value| fault(value).hint().unwrap();
+        let hint = |value: Value| fault(&value).hint().unwrap();
         assert_eq!(hint(json!({"modle": {}})), "did you mean `model`?");
         assert_eq!(
             hint(json!({"engine": {"imgae": "x"}})),
@@ -202,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_told_by_its_key() {
-        let hint = |value| fault(value).hint().unwrap();
+        let hint = |value: Value| fault(&value).hint().unwrap();
         for (value, told) in [
             (
                 json!({"scale": {"replicas": "many"}}),
@@ -220,7 +222,7 @@ mod tests {
 
     #[test]
     fn what_the_design_promises_later_is_named_as_such() {
-        let planned = |value| fault(value).planned();
+        let planned = |value: Value| fault(&value).planned();
         for (value, what) in [
             (json!({"scale": {"vertical": "off"}}), "scale.vertical"),
             (json!({"tenancy": {}}), "tenancy"),

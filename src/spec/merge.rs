@@ -47,7 +47,10 @@ pub(super) fn read_set(set: &str) -> Result<Value, Error> {
         }
     }
     let text = as_plain.as_ref().unwrap_or(&as_text);
-    let fault = yaml::parse::<Value>(path, text).ok().and_then(Fault::find);
+    let fault = yaml::parse::<Value>(path, text)
+        .ok()
+        .as_ref()
+        .and_then(Fault::find);
     Err(match fault {
         Some(fault) => match fault.planned() {
             Some(what) => Error::Unsupported { what, place: None },

@@ -27,7 +27,7 @@ pub use self::{
     checked::*, command_line::Place, error::Error, quantity::Quantity, seconds::Seconds,
 };
 use self::{explain::explain, written::Document};
-use crate::yaml;
+use crate::{json, yaml};
 
 /// Name of the file that verbs look for in the current folder.
 pub const FILE_NAME: &str = "infer.yaml";
@@ -69,7 +69,7 @@ pub fn parse(
     for set in sets {
         merge::merge(&mut merged, merge::read_set(set)?);
     }
-    let document = serde_json::from_value(merged).map_err(|error| refuse(error.to_string()))?;
+    let document = json::read(&merged).map_err(|error| refuse(error.to_string()))?;
     check::check(path, document)
 }
 

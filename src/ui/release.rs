@@ -42,6 +42,14 @@ impl Show for Event {
             Self::Moved { version, from } => {
                 json!({"event": "moved", "version": version, "from": from})
             }
+            Self::HandingOver {
+                version,
+                new,
+                live,
+                old,
+            } => json!({
+                "event": "handing-over", "version": version, "new": new, "live": live, "old": old,
+            }),
             Self::Draining { version, in_flight } => {
                 json!({"event": "draining", "version": version, "in_flight": in_flight})
             }
@@ -101,6 +109,16 @@ impl Show for Event {
                     "moved"
                 ));
             }
+            Self::HandingOver {
+                version,
+                new,
+                live,
+                old,
+            } => screen.line(&format!(
+                "{} {:<12} {version} has {new} replicas, {live} has {old}",
+                paint.green("✓"),
+                "handed over"
+            )),
             Self::Draining { version, in_flight } => {
                 screen.live(&[format!(
                     "  {:<12} {version}, {in_flight} requests in flight",

@@ -13,7 +13,7 @@ use infer::{
         event::{Deployed, Event},
         kubernetes::{self, Deploy, Rollback},
     },
-    spec::OnFailure,
+    spec::{OnFailure, Surge},
 };
 use serde_json::{Value, json};
 
@@ -156,6 +156,8 @@ impl Operator {
             served_model: "chat".to_owned(),
             startup_s: 60,
             drain_s: 10,
+            surge: Surge::Auto,
+            allow_downtime: false,
             endpoint: None,
             history: 10,
             on_failure: OnFailure::Rollback,
@@ -179,6 +181,7 @@ impl Operator {
             lock: &lock,
             release: &chat(),
             to: None,
+            allow_downtime: false,
             run: "r-2".to_owned(),
             on_event: &|event| self.note(&event),
             interrupt: &self.interrupt,

@@ -7,10 +7,11 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 8] = [
+const LEAVES: [&str; 9] = [
     "file",
     "home",
     "interrupt",
+    "json",
     "label",
     "name",
     "slo",

@@ -185,6 +185,7 @@ impl Held<'_> {
                     image: bring.wanted.image.as_ref().ok_or(release::Error::NoImage)?,
                     options: &bring.registry.options(home),
                     no_traffic: true,
+                    allow_downtime: false,
                     on_event: &on_event,
                     interrupt: &session.interrupt,
                 };
@@ -199,6 +200,7 @@ impl Held<'_> {
                     spec: bring.spec,
                     image: bring.wanted.image.as_ref(),
                     no_traffic: true,
+                    allow_downtime: false,
                     replicas: Some(replicas),
                     run: bring.run.to_owned(),
                     on_event: &on_event,

@@ -21,7 +21,7 @@ use crate::{
         event::{Deployed, Event},
         history::Entry,
     },
-    spec::OnFailure,
+    spec::{OnFailure, Surge},
 };
 
 /// What a deploy on a cluster needs to know; the objects are rendered already.
@@ -38,6 +38,9 @@ pub struct Deploy<'a> {
     pub served_model: String,
     pub startup_s: u64,
     pub drain_s: u64,
+    pub surge: Surge,
+    /// Whether nothing may serve for a while, where there is no room for both versions.
+    pub allow_downtime: bool,
     /// `traffic.endpoint`, where the file has one.
     pub endpoint: Option<String>,
     /// Old versions kept for `rollback`.
@@ -61,6 +64,7 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         served_model: this.served_model.clone(),
         startup_s: this.startup_s,
         drain_s: this.drain_s,
+        surge: this.surge,
     };
     let entry = Entry {
         version: this.version.clone(),
@@ -76,6 +80,7 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         history: this.history,
         on_failure: this.on_failure,
         no_traffic: this.no_traffic,
+        allow_downtime: this.allow_downtime,
         replicas: this.replicas,
         endpoint: this.endpoint.as_deref(),
         run: &this.run,
@@ -101,6 +106,8 @@ pub struct Rollback<'a> {
     pub release: &'a ReleaseName,
     /// `None` is the version before live.
     pub to: Option<&'a VersionId>,
+    /// Whether nothing may serve for a while, where there is no room for both versions.
+    pub allow_downtime: bool,
     pub run: String,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub interrupt: &'a Interrupt,
@@ -138,6 +145,7 @@ pub async fn rollback(this: &Rollback<'_>) -> Result<Deployed, Error> {
         history: known.revisions.len(),
         on_failure: OnFailure::Rollback,
         no_traffic: false,
+        allow_downtime: this.allow_downtime,
         replicas: None,
         endpoint: None,
         run: &this.run,

@@ -102,15 +102,26 @@ pub(super) async fn stop(
     version: &VersionId,
     recipe: Option<&Recipe>,
 ) -> Result<(), Error> {
+    resize(cluster, release, version, recipe, 0).await
+}
+
+/// To `replicas`, without waiting for them.
+pub(super) async fn resize(
+    cluster: &Cluster,
+    release: &ReleaseName,
+    version: &VersionId,
+    recipe: Option<&Recipe>,
+    replicas: u32,
+) -> Result<(), Error> {
     // Applied, where we know how it was applied: then the field has one owner.
     if let Some(recipe) = recipe {
-        for object in scaled(&recipe.objects, 0) {
+        for object in scaled(&recipe.objects, replicas) {
             apply::apply(cluster, &object, Apply::Keep).await?;
         }
         return Ok(());
     }
     let name = format!("{release}-{version}");
-    match scale(cluster, &DEPLOYMENT, &name, 0).await {
+    match scale(cluster, &DEPLOYMENT, &name, replicas).await {
         Err(error) if error.is_not_found() => Ok(()),
         stopped => Ok(stopped?),
     }

@@ -8,6 +8,7 @@ mod deploy;
 mod drain;
 mod ends;
 mod front;
+mod handover;
 mod moves;
 mod objects;
 mod record;

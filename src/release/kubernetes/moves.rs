@@ -7,6 +7,7 @@ use super::{
     drain::stop,
     ends::Ends,
     front::Front,
+    handover::Handover,
     objects::{self, without_traffic},
     record::{self, Recipe, Record},
     room, router,
@@ -40,6 +41,8 @@ pub(super) struct Move<'a> {
     pub(super) history: usize,
     pub(super) on_failure: OnFailure,
     pub(super) no_traffic: bool,
+    /// Whether nothing may serve for a while, where there is no room for both versions.
+    pub(super) allow_downtime: bool,
     /// Replicas to bring it up with; those of its recipe without.
     pub(super) replicas: Option<u32>,
     /// `traffic.endpoint`, where the file has one.
@@ -52,9 +55,17 @@ pub(super) struct Move<'a> {
 /// What was decided, on the state it was decided on.
 pub(super) struct Planned {
     action: Action,
-    router: Option<Router>,
-    split: Option<Split>,
+    /// How it takes live's place, where it cannot come up beside it.
+    handover: Option<Handover>,
+    pub(super) router: Option<Router>,
+    pub(super) split: Option<Split>,
     record: Record,
+}
+
+impl Planned {
+    fn is_live(&self, version: &VersionId) -> bool {
+        self.split.as_ref().map(|split| &split.live) == Some(version)
+    }
 }
 
 impl Move<'_> {
@@ -75,12 +86,19 @@ impl Move<'_> {
             release: self.release.clone(),
             source,
         })?;
+        let handover = match &action {
+            Action::Replace { live } => self.handover(live, version, router.as_ref()).await?,
+            Action::First | Action::Unchanged => None,
+        };
+        let what = handover
+            .as_ref()
+            .map_or_else(|| sentence(&action).to_owned(), Handover::sentence);
         (self.on_event)(Event::Planned {
             release: self.release.clone(),
             target: format!("{}/{}", self.cluster.context, self.cluster.namespace),
             live: current.live,
             version: version.clone(),
-            what: sentence(&action).to_owned(),
+            what,
         });
         if action != Action::Unchanged {
             self.room().await;
@@ -88,6 +106,7 @@ impl Move<'_> {
         let record = record::read(self.cluster, self.release).await?;
         Ok(Planned {
             action,
+            handover,
             router,
             split,
             record,
@@ -116,30 +135,22 @@ impl Move<'_> {
             planned.record.history.candidate(entry, Timestamp::now());
             self.remember(&mut planned.record, &version).await?;
         }
-        let up = Up {
-            cluster: self.cluster,
-            release: self.release,
-            version: &version,
-            recipe: self.recipe,
-            replicas: self.replicas,
-            on_event: self.on_event,
-            interrupt: self.interrupt,
-        };
-        let brought = tokio::select! {
-            brought = up.bring(&mut seconds) => brought,
-            lost = self.lock.lost() => Err(lost.into()),
-        };
-        if let Err(error) = brought {
-            // Whoever has the lock now decides what becomes of it.
-            if self.lock.check().is_ok() && changed {
-                self.withdraw(&mut planned, &version).await?;
+        let mut downtime = None;
+        if let Some(handover) = planned.handover.take() {
+            self.hold(holders).await?;
+            let handed = self.hand_over(&mut planned, &handover, &version, &mut seconds);
+            downtime = handed.await?;
+        } else {
+            self.come_up(&mut planned, &version, &mut seconds).await?;
+            self.hold(holders).await?;
+            if changed {
+                self.settle(&mut planned, &version, &mut seconds).await?;
             }
-            return Err(error);
         }
-        self.lock.check()?;
-        self.hold(holders).await?;
-        if changed {
-            self.settle(&mut planned, &version, &mut seconds).await?;
+        // Nothing was live before, or it is no more.
+        if changed && (planned.split.is_none() || planned.is_live(&version)) {
+            self.ends().others(&planned.record, &version).await?;
+            self.ends().prune(&planned.record).await?;
         }
         let router = router(self.cluster, self.release).await?;
         Ok(Deployed {
@@ -149,10 +160,41 @@ impl Move<'_> {
             changed,
             simulated,
             phases_s: seconds,
+            downtime_s: downtime.map(|down| (down.as_secs_f64() * 1000.0).round() / 1000.0),
             endpoint: router
                 .map(|router| router.endpoint().to_owned())
                 .unwrap_or_default(),
         })
+    }
+
+    /// Beside what serves; a version that does not make it goes again.
+    async fn come_up(
+        &self,
+        planned: &mut Planned,
+        version: &VersionId,
+        seconds: &mut PhaseSeconds,
+    ) -> Result<(), Error> {
+        let up = Up {
+            cluster: self.cluster,
+            release: self.release,
+            version,
+            recipe: self.recipe,
+            replicas: self.replicas,
+            on_event: self.on_event,
+            interrupt: self.interrupt,
+        };
+        let brought = tokio::select! {
+            brought = up.bring(seconds) => brought,
+            lost = self.lock.lost() => Err(lost.into()),
+        };
+        if let Err(error) = brought {
+            // Whoever has the lock now decides what becomes of it.
+            if self.lock.check().is_ok() && planned.action != Action::Unchanged {
+                self.withdraw(planned, version).await?;
+            }
+            return Err(error);
+        }
+        Ok(self.lock.check()?)
     }
 
     /// Creates what holds the traffic, once; later only what is no traffic is applied.
@@ -175,45 +217,61 @@ impl Move<'_> {
         Ok(())
     }
 
-    /// Moves the traffic in one write, sees that users meet the new version, then ends what
-    /// served before.
+    /// Moves the traffic, or lets the version wait without; what users do not meet goes back.
     async fn settle(
         &self,
         planned: &mut Planned,
         version: &VersionId,
         seconds: &mut PhaseSeconds,
     ) -> Result<(), Error> {
-        let old = planned.split.as_ref().map(|split| split.live.clone());
         if planned.router.is_none() {
             self.accepted().await?;
         }
-        let mut written = None;
-        if let (Some(router), Some(split)) = (&planned.router, &planned.split) {
-            let change = self.change(split, version);
-            written = Some(router.write(split, &change).await?);
-            if !self.no_traffic {
-                self.ends().stable_service(router, &change).await?;
-            }
-        }
+        let old = planned.split.as_ref().map(|split| split.live.clone());
         if self.no_traffic && old.is_some() {
+            self.write(planned, version).await?;
             let message = format!("{version} waits as candidate without traffic");
             (self.on_event)(Event::Noticed { message });
             return Ok(());
         }
-        if let Err(error) = self.met(version, seconds).await {
-            if let (Some(written), Some(old)) = (&written, &old) {
-                self.take_back(planned, written, old, version).await?;
-            }
-            return Err(error);
+        let given = self.give_all(planned, version, seconds).await;
+        if let (Err(_), Some(old)) = (&given, &old)
+            && planned.is_live(version)
+        {
+            self.take_back(planned, old, version).await?;
         }
+        given
+    }
+
+    /// All traffic in one write, and sees that users meet the version.
+    pub(super) async fn give_all(
+        &self,
+        planned: &mut Planned,
+        version: &VersionId,
+        seconds: &mut PhaseSeconds,
+    ) -> Result<(), Error> {
+        let from = planned.split.as_ref().map(|split| split.live.clone());
+        self.write(planned, version).await?;
+        self.met(version, seconds).await?;
         (self.on_event)(Event::Moved {
             version: version.clone(),
-            from: old.clone(),
+            from,
         });
         planned.record.history.promote(version, self.history);
-        record::write(self.cluster, self.release, &mut planned.record).await?;
-        self.ends().others(&planned.record, version).await?;
-        self.ends().prune(&planned.record).await
+        record::write(self.cluster, self.release, &mut planned.record).await
+    }
+
+    /// What the move makes of the split, in one write.
+    async fn write(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
+        if let (Some(router), Some(split)) = (&planned.router, &planned.split) {
+            let change = self.change(split, version);
+            let written = router.write(split, &change).await?;
+            if !self.no_traffic {
+                self.ends().stable_service(router, &change).await?;
+            }
+            planned.split = Some(written);
+        }
+        Ok(())
     }
 
     /// Users meet the version through the gateway, first token and all.
@@ -239,17 +297,17 @@ impl Move<'_> {
     async fn take_back(
         &self,
         planned: &mut Planned,
-        written: &Split,
         live: &VersionId,
         version: &VersionId,
     ) -> Result<(), Error> {
-        if let Some(router) = &planned.router {
+        if let (Some(router), Some(written)) = (&planned.router, &planned.split) {
             let change = Change {
                 live: live.clone(),
                 ..self.change(written, version)
             };
-            router.write(written, &change).await?;
+            let back = router.write(written, &change).await?;
             self.ends().stable_service(router, &change).await?;
+            planned.split = Some(back);
         }
         self.withdraw(planned, version).await
     }
@@ -277,7 +335,7 @@ impl Move<'_> {
         }
     }
 
-    fn ends(&self) -> Ends<'_> {
+    pub(super) fn ends(&self) -> Ends<'_> {
         Ends {
             cluster: self.cluster,
             release: self.release,
@@ -296,7 +354,11 @@ impl Move<'_> {
     }
 
     /// Takes a version that did not make it away again, unless it is what serves.
-    async fn withdraw(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
+    pub(super) async fn withdraw(
+        &self,
+        planned: &mut Planned,
+        version: &VersionId,
+    ) -> Result<(), Error> {
         let live = planned.split.as_ref().map(|split| split.live.clone());
         if self.on_failure == OnFailure::Keep || live.as_ref() == Some(version) {
             return Ok(());

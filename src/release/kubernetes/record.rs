@@ -15,6 +15,7 @@ use crate::{
     },
     name::{ReleaseName, VersionId},
     release::{Error, history::History},
+    spec::Surge,
 };
 
 const HISTORY: &str = "history.json";
@@ -28,6 +29,9 @@ pub(super) struct Recipe {
     pub(super) served_model: String,
     pub(super) startup_s: u64,
     pub(super) drain_s: u64,
+    /// Where its replicas find room. Records of before it was kept: beside live.
+    #[serde(default)]
+    pub(super) surge: Surge,
 }
 
 /// The history as it was read, and what to replace it by.

@@ -14,6 +14,8 @@ pub(super) struct Room {
     resource: String,
     products: Vec<String>,
     needed: u64,
+    /// GPUs of all replicas together that find a node.
+    fitting: u64,
     offered: gpus::Offered,
     /// All GPUs of the cluster, for people.
     summary: String,
@@ -24,7 +26,9 @@ pub(super) async fn look(cluster: &Cluster, objects: &[Value]) -> Option<Room> {
     let (resource, needed) = objects::gpus(objects)?;
     let nodes = gpus::read(cluster).await.ok()?;
     let products = products(objects);
+    let (_, each) = objects::gpus(&objects::with_replicas(objects, 1))?;
     Some(Room {
+        fitting: gpus::places(&nodes, &resource, &products, each) * each,
         offered: gpus::offered(&nodes, &resource, &products),
         summary: gpus::summary(&nodes),
         resource,
@@ -34,6 +38,16 @@ pub(super) async fn look(cluster: &Cluster, objects: &[Value]) -> Option<Room> {
 }
 
 impl Room {
+    /// Whether all replicas find a node.
+    pub(super) fn fits(&self) -> bool {
+        self.fitting >= self.needed
+    }
+
+    /// GPUs that replicas of this size can have.
+    pub(super) fn free(&self) -> u64 {
+        self.fitting
+    }
+
     /// `needs 2 × nvidia.com/gpu (NVIDIA-L40S), 3 of 4 free`; all there are where that is too few.
     pub(super) fn sentence(&self) -> String {
         let asked = if self.products.is_empty() {
@@ -94,6 +108,7 @@ mod tests {
             resource: "nvidia.com/gpu".to_owned(),
             products: vec!["NVIDIA-L40S".to_owned()],
             needed: 2,
+            fitting: 1,
             offered: gpus::Offered {
                 allocatable: 4,
                 free: 1,

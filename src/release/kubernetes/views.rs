@@ -18,6 +18,7 @@ use crate::{
         pods,
     },
     interrupt::Interrupt,
+    json,
     name::{ReleaseName, VersionId},
     release::{
         Error,
@@ -98,7 +99,7 @@ async fn version(
     else {
         return Ok(None);
     };
-    let Ok(typed) = serde_json::from_value::<Deployment>(deployment.clone()) else {
+    let Ok(typed) = json::read::<Deployment>(deployment) else {
         return Ok(None);
     };
     let status = typed.status.unwrap_or_default();

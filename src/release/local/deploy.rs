@@ -24,6 +24,8 @@ pub struct Deploy<'a> {
     pub options: &'a Options,
     /// Stop before the traffic moves.
     pub no_traffic: bool,
+    /// Whether nothing may serve for a while, as `rollout.surge: none` means here.
+    pub allow_downtime: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub interrupt: &'a Interrupt,
 }
@@ -42,6 +44,8 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         history: spec.rollout.history as usize,
         on_failure: spec.rollout.on_failure,
         no_traffic: this.no_traffic,
+        surge: spec.rollout.surge,
+        allow_downtime: this.allow_downtime,
         on_event: this.on_event,
         interrupt: this.interrupt,
     };

@@ -20,7 +20,7 @@ use crate::{
         history::Entry,
         plan::{Action, Current, plan},
     },
-    spec::OnFailure,
+    spec::{OnFailure, Surge},
     weight::Weight,
 };
 
@@ -36,6 +36,10 @@ pub struct Move<'a> {
     pub on_failure: OnFailure,
     /// Leave the new version up beside live, without traffic.
     pub no_traffic: bool,
+    /// Whether the version starts beside live or in its place.
+    pub surge: Surge,
+    /// Whether nothing may serve for a while, as a start in live's place means here.
+    pub allow_downtime: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub interrupt: &'a Interrupt,
 }
@@ -44,6 +48,8 @@ pub struct Move<'a> {
 pub struct Planned {
     state: State,
     action: Action,
+    /// The version that ends before the wanted one starts.
+    ends_first: Option<Engine>,
 }
 
 impl Move<'_> {
@@ -55,14 +61,38 @@ impl Move<'_> {
             release: release.clone(),
             source,
         })?;
+        let ends_first = match &action {
+            Action::Replace { live } if self.surge == Surge::None && !self.no_traffic => {
+                running(&state, live)
+            }
+            _ => None,
+        };
+        if ends_first.is_some() && !self.allow_downtime {
+            return Err(Error::NoRoom {
+                release: release.clone(),
+                version: version.clone(),
+                lack: "rollout.surge is none, and one replica is all there is here".to_owned(),
+                alone: true,
+            });
+        }
+        let what = match &ends_first {
+            Some(_) => {
+                "stop live, start it in live's place, see its first token; nothing serves meanwhile"
+            }
+            None => sentence(&action, self.no_traffic),
+        };
         (self.on_event)(Event::Planned {
             release: release.clone(),
             target: "local".to_owned(),
             live: state.split.live.clone(),
             version: version.clone(),
-            what: sentence(&action, self.no_traffic).to_owned(),
+            what: what.to_owned(),
         });
-        Ok(Planned { state, action })
+        Ok(Planned {
+            state,
+            action,
+            ends_first,
+        })
     }
 
     /// Makes `entry` what serves the release; any failure leaves live untouched.
@@ -73,14 +103,24 @@ impl Move<'_> {
         mut seconds: PhaseSeconds,
     ) -> Result<Deployed, Error> {
         let engine = entry.engine.engine()?;
+        let mut down = None;
+        if let Some(live) = &planned.ends_first {
+            let limit = Duration::from_secs(live.drain_s);
+            down = Some(Instant::now());
+            drain(self.client, &live.version, limit, self.on_event).await?;
+        }
         if let Err(error) = self.start(planned, &engine, &mut seconds).await {
             self.withdraw(planned, entry).await?;
+            if let Some(live) = &planned.ends_first {
+                self.restart(live).await?;
+            }
             return Err(error);
         }
         let changed = planned.action != Action::Unchanged;
         if changed {
             self.settle(planned, entry).await?;
         }
+        let downtime_s = down.map(|down| (down.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
         Ok(Deployed {
             release: self.client.release().to_string(),
             version: engine.version.to_string(),
@@ -88,8 +128,20 @@ impl Move<'_> {
             changed,
             simulated: engine.simulated,
             phases_s: seconds,
+            downtime_s,
             endpoint: planned.state.endpoint.clone(),
         })
+    }
+
+    /// Live serves again, after what was to take its place did not come up.
+    async fn restart(&self, live: &Engine) -> Result<(), Error> {
+        let (client, on_event) = (self.client, self.on_event);
+        let mut seconds = PhaseSeconds::default();
+        match up::bring_up(client, live, None, &mut seconds, on_event, self.interrupt).await {
+            // It is started; who interrupts does not want to wait for it.
+            Err(Error::Interrupted) => Ok(()),
+            brought => brought.map(drop),
+        }
     }
 
     async fn start(
@@ -181,6 +233,12 @@ impl Move<'_> {
         }
         Ok(())
     }
+}
+
+/// A version's engine, if it runs.
+fn running(state: &State, version: &VersionId) -> Option<Engine> {
+    let running = state.version(version)?;
+    running.pid.map(|_| running.engine.clone())
 }
 
 fn current(state: &State) -> Current {

@@ -12,7 +12,7 @@ use crate::{
         event::{Deployed, Event, PhaseSeconds},
         history::Entry,
     },
-    spec::OnFailure,
+    spec::{OnFailure, Surge},
 };
 
 /// Which release goes back, and to what.
@@ -21,6 +21,8 @@ pub struct Rollback<'a> {
     pub release: &'a ReleaseName,
     /// `None` is the version before live.
     pub to: Option<&'a VersionId>,
+    /// Stop live first: there is no room for both.
+    pub allow_downtime: bool,
     /// How the image's registry is spoken to, should the model have to be pulled again.
     pub options: &'a Options,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
@@ -53,6 +55,12 @@ pub async fn rollback(this: &Rollback<'_>) -> Result<Deployed, Error> {
         history: history.revisions.len(),
         on_failure: OnFailure::Rollback,
         no_traffic: false,
+        surge: if this.allow_downtime {
+            Surge::None
+        } else {
+            Surge::Auto
+        },
+        allow_downtime: this.allow_downtime,
         on_event: this.on_event,
         interrupt: this.interrupt,
     };
