@@ -23,6 +23,20 @@ pub struct ObjectDiff {
     pub changes: Vec<Change>,
 }
 
+impl ObjectDiff {
+    /// Which fields differ, and not by what: for what nobody is to read in a log.
+    fn hide_values(&mut self) {
+        for change in &mut self.changes {
+            for value in [&mut change.before, &mut change.after]
+                .into_iter()
+                .flatten()
+            {
+                *value = "(hidden)".into();
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
@@ -189,11 +203,15 @@ pub fn object(name: &str, live: Option<&Value>, dry_run: &Value) -> ObjectDiff {
             (act, changes)
         }
     };
-    ObjectDiff {
+    let mut diff = ObjectDiff {
         object: name.to_owned(),
         act,
         changes,
+    };
+    if dry_run["kind"] == "Secret" {
+        diff.hide_values();
     }
+    diff
 }
 
 #[cfg(test)]
@@ -272,5 +290,13 @@ mod tests {
             object("a", Some(&live), &deployment("y", "9")).act,
             Act::Change
         );
+    }
+
+    #[test]
+    fn a_secrets_values_are_in_no_diff() {
+        let secret = |value: &str| json!({"kind": "Secret", "data": {"token": value}});
+        let diff = object("Secret s", Some(&secret("aGk=")), &secret("eW8="));
+        assert_eq!(diff.changes[0].path, "data.token");
+        assert!(!format!("{diff:?}").contains("aGk") && !format!("{diff:?}").contains("eW8"));
     }
 }

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
+    cluster::diff::ObjectDiff,
     name::{ReleaseName, VersionId},
     pack,
 };
@@ -44,6 +45,10 @@ pub enum Event {
         live: Option<VersionId>,
         version: VersionId,
         what: String,
+    },
+    /// What the cluster's objects become, before they do; none where nothing changes.
+    Changes {
+        objects: Vec<ObjectDiff>,
     },
     PhaseStarted {
         phase: Phase,

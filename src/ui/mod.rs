@@ -4,6 +4,7 @@
 //! stdout line is one JSON object whose first field is `"event"`.
 
 mod canary;
+mod difference;
 pub mod doctor;
 mod figure;
 pub mod init;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, result, seconds};
+use super::{Answer, Paint, Screen, Show, difference, result, seconds};
 use crate::{
     name::VersionId,
     release::{
@@ -29,6 +29,7 @@ impl Show for Event {
                 "event": "planned", "release": release, "target": target,
                 "live": live, "version": version, "what": what,
             }),
+            Self::Changes { objects } => json!({"event": "changes", "objects": objects}),
             Self::PhaseStarted { phase, detail } => {
                 json!({"event": "phase-started", "phase": phase, "detail": detail})
             }
@@ -73,16 +74,15 @@ impl Show for Event {
                 live,
                 version,
                 what,
-            } => {
-                let arrow = match live {
-                    Some(live) if live == version => format!("live {version}"),
-                    Some(live) => format!("live {live} → {version}"),
-                    None => format!("→ {version}"),
-                };
-                screen.line(&format!(
-                    "{} on {target}   {arrow}: {what}",
-                    paint.bold(release)
-                ));
+            } => screen.line(&format!(
+                "{} on {target}   {}: {what}",
+                paint.bold(release),
+                arrow(live.as_ref(), version)
+            )),
+            Self::Changes { objects } => {
+                for line in difference::lines(objects, paint) {
+                    screen.line(&line);
+                }
             }
             Self::PhaseStarted { phase, detail } => {
                 screen.live(&[format!("  {:<12} {detail}", phase.name())]);
@@ -143,6 +143,15 @@ impl Show for Event {
             Self::Unpack(event) => event.human(screen),
             Self::Noticed { message } => screen.line(message),
         }
+    }
+}
+
+/// From what to what.
+fn arrow(live: Option<&VersionId>, version: &VersionId) -> String {
+    match live {
+        Some(live) if live == version => format!("live {version}"),
+        Some(live) => format!("live {live} → {version}"),
+        None => format!("→ {version}"),
     }
 }
 

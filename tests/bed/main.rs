@@ -6,6 +6,7 @@ mod support;
 mod accepted;
 mod diagnosis;
 mod faults;
+mod handover;
 mod job;
 mod simulated;
 mod traffic;

@@ -1,11 +1,10 @@
 //! Canaries over many replicas on fake GPU nodes: the cluster, the gateway and the judge are
 //! real, the engines are `infer sim` with a known latency.
 
-use serde_json::Value;
-
 use super::traffic::{end_whole, load};
 use crate::support::{
-    bed::{Bed, Namespace},
+    bed::Namespace,
+    fake_nodes::FakeNodes,
     fake_pods::{FakePods, HOLD},
 };
 
@@ -41,51 +40,10 @@ pub(crate) fn file(namespace: &Namespace, replicas: u32, annotations: &str) -> S
     )
 }
 
-/// More nodes of a kind that has too few GPUs for both versions and for other tests, as an
-/// autoscaler adds them; they go when this is dropped.
-struct MoreNodes {
-    bed: &'static Bed,
-    names: Vec<String>,
-}
-
-impl MoreNodes {
-    fn new(namespace: &Namespace, count: u32) -> Self {
-        let bed = namespace.bed;
-        let node = bed.kubectl(&["get", "node", "h100", "-o", "json"]);
-        let mut node: Value = serde_json::from_str(&node).expect("JSON");
-        for field in [
-            "resourceVersion",
-            "uid",
-            "creationTimestamp",
-            "managedFields",
-        ] {
-            let metadata = node["metadata"].as_object_mut().expect("metadata");
-            metadata.remove(field);
-        }
-        let names: Vec<_> = (0..count)
-            .map(|at| format!("{}-{at}", namespace.name))
-            .collect();
-        for name in &names {
-            node["metadata"]["name"] = name.clone().into();
-            node["metadata"]["labels"]["kubernetes.io/hostname"] = name.clone().into();
-            bed.apply(&node.to_string());
-        }
-        Self { bed, names }
-    }
-}
-
-impl Drop for MoreNodes {
-    fn drop(&mut self) {
-        for name in &self.names {
-            self.bed.asked(&["delete", "node", name, "--wait=false"]);
-        }
-    }
-}
-
 #[test]
 fn eight_replicas_are_promoted_step_by_step_and_no_stream_is_cut() {
     let namespace = Namespace::new("steps");
-    let _nodes = MoreNodes::new(&namespace, 2);
+    let _nodes = FakeNodes::like_h100(&namespace, 2);
     let (namespace, _pods) = on(namespace, 8);
     let traffic = load(&namespace, "40", "16");
     let ran = namespace.infer(&[

@@ -12,6 +12,7 @@
 pub mod bed;
 pub mod canned;
 pub mod fake_apiserver;
+pub mod fake_nodes;
 pub mod fake_pods;
 pub mod faulty_registry;
 pub mod gguf;

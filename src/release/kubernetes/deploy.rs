@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::{
+    difference::difference,
     moves::Move,
     objects::sort,
     record::{self, Recipe},
@@ -60,7 +61,7 @@ pub struct Deploy<'a> {
 pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
     let sorted = sort(this.objects, this.release);
     let recipe = Recipe {
-        objects: sorted.versioned,
+        objects: sorted.versioned.clone(),
         served_model: this.served_model.clone(),
         startup_s: this.startup_s,
         drain_s: this.drain_s,
@@ -88,6 +89,18 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         interrupt: this.interrupt,
     };
     let planned = action.plan(this.version).await?;
+    let live = planned.split.as_ref().map(|split| &split.live);
+    let objects = difference(
+        this.cluster,
+        this.release,
+        &sorted,
+        &planned.record,
+        live,
+        this.version,
+    );
+    (this.on_event)(Event::Changes {
+        objects: objects.await?,
+    });
     for object in &sorted.shared {
         refuse_foreign(this.cluster, object, this.release).await?;
         apply(this.cluster, object, Apply::Keep).await?;

@@ -5,6 +5,7 @@
 //! a canary asks for.
 
 mod deploy;
+mod difference;
 mod drain;
 mod ends;
 mod front;

@@ -59,7 +59,7 @@ pub(super) struct Planned {
     handover: Option<Handover>,
     pub(super) router: Option<Router>,
     pub(super) split: Option<Split>,
-    record: Record,
+    pub(super) record: Record,
 }
 
 impl Planned {
