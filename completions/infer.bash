@@ -669,7 +669,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__deploy)
-            opts="-f -q -h --file --env --set --image --no-traffic --lock --plain-http --ca --insecure --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --image --no-traffic --allow-downtime --lock --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1743,7 +1743,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__rollback)
-            opts="-f -q -h --file --env --set --to --plain-http --ca --insecure --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --to --allow-downtime --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -159,6 +159,7 @@ complete -c infer -n "__fish_infer_using_subcommand deploy" -l color -d 'When to
 always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l no-traffic -d 'Stop before the traffic moves: the new version waits as candidate'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l allow-downtime -d 'With rollout.surge none and no room for a second replica: let nothing serve meanwhile'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s q -l quiet -d 'Say only what went wrong'
@@ -333,6 +334,7 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l allow-downtime -d 'With rollout.surge none and no room for a second replica: let nothing serve meanwhile'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s q -l quiet -d 'Say only what went wrong'

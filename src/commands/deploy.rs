@@ -32,10 +32,10 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  infer deploy                  what infer.yaml and infer.lock say
+  infer deploy                     what infer.yaml and infer.lock say
   infer deploy --env prod
-  infer deploy --no-traffic     stop before the traffic moves
-  infer deploy --allow-downtime no room for both versions: stop live, then start")]
+  infer deploy --no-traffic        stop before the traffic moves
+  infer deploy --allow-downtime    no room for both versions: stop live, then start")]
 pub struct DeployArgs {
     #[command(flatten)]
     file: ReleaseFile,

@@ -89,6 +89,9 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         interrupt: this.interrupt,
     };
     let planned = action.plan(this.version).await?;
+    for object in this.objects {
+        refuse_foreign(this.cluster, object, this.release).await?;
+    }
     let live = planned.split.as_ref().map(|split| &split.live);
     let objects = difference(
         this.cluster,
@@ -102,7 +105,6 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
         objects: objects.await?,
     });
     for object in &sorted.shared {
-        refuse_foreign(this.cluster, object, this.release).await?;
         apply(this.cluster, object, Apply::Keep).await?;
     }
     let mut deployed = action.serve(planned, entry, &sorted.holders).await?;
