@@ -79,7 +79,7 @@ pub mod ui;
 pub mod weight;
 pub mod yaml;
 
-use std::{ffi::OsString, io::ErrorKind, process::ExitCode};
+use std::{env::ArgsOs, ffi::OsString, io::ErrorKind, process::ExitCode};
 
 use crate::{
     commands::Session,
@@ -88,9 +88,10 @@ use crate::{
     ui::Ui,
 };
 
-/// Runs one command line to its exit code.
-pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args: Vec<OsString> = args.into_iter().collect();
+/// Runs one command line to its exit code. Not generic: a generic function is compiled where
+/// it is called, and the binary would then hold most of the library twice.
+pub fn run(args: ArgsOs) -> ExitCode {
+    let args: Vec<OsString> = args.collect();
     let app = match cli::parse(args.clone()) {
         Ok(app) => app,
         Err(error) => return usage(&error, wants_json(&args)),

@@ -13,14 +13,12 @@ use crate::support::{
     infer::Ran,
 };
 
-const PRODUCT: &str = "NVIDIA-B200";
-
 /// A release that fills the only node with its product: one card a replica, and no surge.
-fn full(what: &str, replicas: u32) -> (Namespace, FakeNodes, FakePods) {
-    let namespace = Namespace::new(what);
-    let nodes = FakeNodes::of_one_product(&namespace, PRODUCT, replicas);
+fn full(product: &str, replicas: u32) -> (Namespace, FakeNodes, FakePods) {
+    let namespace = Namespace::new(&product.to_lowercase());
+    let nodes = FakeNodes::of_one_product(&namespace, product, replicas);
     let yaml = simulated::file(&namespace, replicas, "")
-        .replace("NVIDIA-H100-80GB-HBM3, NVIDIA-L40S", PRODUCT)
+        .replace("NVIDIA-H100-80GB-HBM3, NVIDIA-L40S", product)
         .replace("startup: 60s", "surge: none, startup: 60s");
     namespace.place.write("infer.yaml", yaml);
     let pods = FakePods::answer(&namespace);
@@ -49,7 +47,7 @@ fn fleets(namespace: &Namespace) -> Vec<(String, Value)> {
 
 #[test]
 fn replicas_give_their_cards_to_the_new_version_one_by_one_and_no_stream_is_cut() {
-    let (namespace, _nodes, _pods) = full("handover", 3);
+    let (namespace, _nodes, _pods) = full("NVIDIA-B200", 3);
     let old = namespace.result(&["status"])["live"].clone();
     let traffic = load(&namespace, "20", "16");
     let ran = next(&namespace, &[]).expect_code(0);
@@ -86,12 +84,17 @@ fn replicas_give_their_cards_to_the_new_version_one_by_one_and_no_stream_is_cut(
 
 #[test]
 fn a_single_replica_ends_first_only_where_downtime_is_allowed_and_comes_back_after_a_failure() {
-    let (namespace, _nodes, _pods) = full("downtime", 1);
+    let (namespace, _nodes, _pods) = full("NVIDIA-B300", 1);
     let old = namespace.result(&["status"])["live"].clone();
     let before = namespace.list("pod")[0]["metadata"]["uid"].clone();
 
     let refused = next(&namespace, &[]).expect_code(1).result().to_string();
-    for part in ["no room", PRODUCT, "nvidia.com/gpu", "--allow-downtime"] {
+    for part in [
+        "no room",
+        "NVIDIA-B300",
+        "nvidia.com/gpu",
+        "--allow-downtime",
+    ] {
         assert!(refused.contains(part), "no {part:?} in {refused}");
     }
     let pods = namespace.list("pod");
@@ -119,7 +122,11 @@ fn a_single_replica_ends_first_only_where_downtime_is_allowed_and_comes_back_aft
 
 #[test]
 fn a_version_is_scaled_down_only_after_its_last_stream_has_ended() {
-    let (namespace, _pods) = simulated::deployed("drained", 2);
+    let namespace = Namespace::new("drained");
+    let yaml = simulated::file(&namespace, 2, "").replace("drain: 10s", "drain: 60s");
+    namespace.place.write("infer.yaml", yaml);
+    let _pods = FakePods::answer(&namespace);
+    namespace.result(&["deploy"]);
     let status = namespace.result(&["status"]);
     let old = status["live"].as_str().expect("a version");
     let host = format!("Host:{}", namespace.host());
@@ -138,9 +145,6 @@ fn a_version_is_scaled_down_only_after_its_last_stream_has_ended() {
         "--output-tokens",
         "3000",
     ]);
-    let yaml = namespace.place.read("infer.yaml");
-    let yaml = yaml.replace("drain: 10s", "drain: 60s");
-    namespace.place.write("infer.yaml", yaml);
     let mut deploy = namespace.start(&["deploy", "--set", "engine.env.REVISION=2"]);
     deploy.event("moved");
     while deploy.event("draining")["in_flight"] != 0 {

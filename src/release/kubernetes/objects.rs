@@ -87,28 +87,25 @@ pub(super) fn scaled(objects: &[Value], replicas: u32) -> Vec<Value> {
 /// GPUs that all replicas of a version ask for: (resource, count).
 pub(super) fn gpus(objects: &[Value]) -> Option<(String, u64)> {
     let deployment = objects.iter().find(|object| kind(object) == "Deployment")?;
-    let replicas = deployment
-        .pointer("/spec/replicas")
-        .and_then(Value::as_u64)
-        .unwrap_or(1);
-    let containers = deployment
-        .pointer("/spec/template/spec/containers")?
-        .as_array()?;
+    let replicas = deployment.pointer("/spec/replicas").and_then(Value::as_u64);
+    let (resource, each) = gpus_each(deployment)?;
+    let all = each * replicas.unwrap_or(1);
+    (all > 0).then_some((resource, all))
+}
+
+/// GPUs that each replica of a Deployment asks for: (resource, count).
+pub(super) fn gpus_each(deployment: &Value) -> Option<(String, u64)> {
+    let containers = deployment.pointer("/spec/template/spec/containers")?;
     let mut found: Option<(String, u64)> = None;
-    for container in containers {
-        let limits = container
-            .pointer("/resources/limits")
-            .and_then(Value::as_object);
-        for (resource, count) in limits.into_iter().flatten() {
+    for container in containers.as_array()? {
+        let limits = container.pointer("/resources/limits");
+        for (resource, count) in limits.and_then(Value::as_object).into_iter().flatten() {
             if !crate::cluster::gpus::is_gpu(resource) {
                 continue;
             }
-            let count = count
-                .as_u64()
-                .or_else(|| count.as_str()?.parse().ok())
-                .unwrap_or(0);
-            let sum = found.get_or_insert_with(|| (resource.clone(), 0));
-            sum.1 += count * replicas;
+            let plain = count.as_u64();
+            let count = plain.or_else(|| count.as_str()?.parse().ok()).unwrap_or(0);
+            found.get_or_insert_with(|| (resource.clone(), 0)).1 += count;
         }
     }
     found.filter(|(_, count)| *count > 0)

@@ -26,7 +26,7 @@ pub(super) async fn look(cluster: &Cluster, objects: &[Value]) -> Option<Room> {
     let (resource, needed) = objects::gpus(objects)?;
     let nodes = gpus::read(cluster).await.ok()?;
     let products = products(objects);
-    let (_, each) = objects::gpus(&objects::with_replicas(objects, 1))?;
+    let (_, each) = objects.iter().find_map(objects::gpus_each)?;
     Some(Room {
         fitting: gpus::places(&nodes, &resource, &products, each) * each,
         offered: gpus::offered(&nodes, &resource, &products),

@@ -96,8 +96,10 @@ impl Move<'_> {
         };
         let wanted = self.replicas;
         let wanted = wanted.unwrap_or_else(|| own_replicas(&self.recipe.objects));
-        let gpus = |objects: &[Value]| objects::gpus(&objects::with_replicas(objects, 1));
-        let new = gpus(&self.recipe.objects).map_or(0, |(_, count)| count);
+        let asked = self.recipe.objects.iter().find_map(objects::gpus_each);
+        // Cards of another kind are of no use to the new version.
+        let given = objects::gpus_each(old)
+            .filter(|(resource, _)| asked.as_ref().is_some_and(|(other, _)| other == resource));
         let missing = objects::with_replicas(&self.recipe.objects, wanted.saturating_sub(up));
         let room = room::look(self.cluster, &missing).await;
         if room.as_ref().is_some_and(room::Room::fits) {
@@ -106,11 +108,11 @@ impl Move<'_> {
         let mut ground = Ground {
             old: Fleet {
                 replicas: replicas(old),
-                gpus: gpus(std::slice::from_ref(old)).map_or(0, |(_, count)| count),
+                gpus: given.map_or(0, |(_, each)| each),
             },
             new: Fleet {
                 replicas: wanted,
-                gpus: new,
+                gpus: asked.map_or(0, |(_, each)| each),
             },
             up,
             free: room.as_ref().map_or(0, room::Room::free),
