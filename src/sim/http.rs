@@ -223,3 +223,30 @@ fn unix_seconds() -> u64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::sim::{Law, Simulation};
+
+    /// The law is kept as a whole even where single events are late: each token is due at its
+    /// own instant, not after the one before. So of a request that came long ago none waits.
+    #[tokio::test]
+    async fn what_is_overdue_is_sent_without_a_wait() {
+        let (engine, _ended) = Engine::new(Simulation::from(Law::default())).unwrap();
+        let body = br#"{"prompt": "one two", "stream": true, "max_tokens": 201}"#;
+        let hour = Duration::from_hours(1);
+        let answer = answer(engine, Api::Completions, body, Instant::now() - hour);
+        let answer = answer.now_or_never().expect("no wait for the head");
+        let body = answer.into_body().collect().now_or_never();
+        let body = body.expect("no wait for a token").unwrap().to_bytes();
+        let body = String::from_utf8_lossy(&body);
+        // 201 tokens and the reason of the end.
+        assert_eq!(body.matches("data: {").count(), 202);
+        assert!(body.ends_with("[DONE]\n\n"), "{body}");
+    }
+}

@@ -62,6 +62,23 @@ enum Stop {
 }
 
 impl Engine {
+    /// The engine, and what ends it from within.
+    pub(super) fn new(
+        simulation: Simulation,
+    ) -> Result<(Arc<Self>, watch::Receiver<Option<Ended>>), Error> {
+        let (fatal, ended) = watch::channel(None);
+        let engine = Self {
+            metrics: Metrics::new(&simulation.model, simulation.law.context_tokens),
+            slots: Slots::new(&simulation.law),
+            alarms: Alarms::start().map_err(Error::Thread)?,
+            started: Instant::now(),
+            received: AtomicU64::new(0),
+            fatal,
+            simulation,
+        };
+        Ok((Arc::new(engine), ended))
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         let faults = &self.simulation.faults;
         !faults.fails_to_start && self.started.elapsed() >= faults.startup
@@ -105,16 +122,7 @@ impl Server {
         let listen = |source| Error::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let (fatal, ended) = watch::channel(None);
-        let engine = Arc::new(Engine {
-            metrics: Metrics::new(&simulation.model, simulation.law.context_tokens),
-            slots: Slots::new(&simulation.law),
-            alarms: Alarms::start().map_err(Error::Thread)?,
-            started: Instant::now(),
-            received: AtomicU64::new(0),
-            fatal,
-            simulation,
-        });
+        let (engine, ended) = Engine::new(simulation)?;
         let (stop, stopping) = watch::channel(Stop::No);
         let life = tokio::spawn(live(listener, Arc::clone(&engine), stopping, ended));
         Ok(Handle {
