@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    time::Instant,
 };
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -213,6 +214,7 @@ pub struct Namespace {
     pub bed: &'static Bed,
     pub name: String,
     pub place: Workplace,
+    began: Instant,
     _share: Share,
 }
 
@@ -243,6 +245,7 @@ impl Namespace {
             bed,
             name,
             place,
+            began: Instant::now(),
             _share: share,
         }
     }
@@ -308,6 +311,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
+        eprintln!("── {} took {} s", self.name, self.began.elapsed().as_secs());
         if std::thread::panicking() {
             for what in ["pods", "deployments", "events"] {
                 let args = ["-n", &self.name, "get", what, "-o", "wide"];
