@@ -117,7 +117,8 @@ impl Error {
             Self::NoRoom { alone: true, .. } => vec![
                 "let nothing serve for a while: `infer deploy --allow-downtime` stops live first"
                     .to_owned(),
-                "or free GPUs: `infer doctor` shows who has them".to_owned(),
+                "or make room for both and leave rollout.surge out: `infer doctor` shows what is taken"
+                    .to_owned(),
             ],
             Self::NoRoom { .. } => vec![
                 "not even live's GPUs would do: ask for fewer (hardware.gpus, scale.replicas), or free some"

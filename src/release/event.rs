@@ -93,6 +93,14 @@ pub enum Event {
     },
 }
 
+/// Says for how long nothing served, and answers it in seconds.
+pub(super) fn downtime(took: Duration, on_event: &(dyn Fn(Event) + Send + Sync)) -> f64 {
+    let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
+    let message = format!("nothing served for {seconds:.1} s");
+    on_event(Event::Noticed { message });
+    seconds
+}
+
 /// Seconds each phase took; `null` where it was not needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, JsonSchema)]
 pub struct PhaseSeconds {

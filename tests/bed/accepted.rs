@@ -7,7 +7,7 @@ use crate::support::bed::Namespace;
 
 #[test]
 fn every_example_is_accepted_field_by_field() {
-    let namespace = Namespace::new("accepted");
+    let namespace = Namespace::waiting("accepted");
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let mut seen = 0;
     for entry in fs::read_dir(&examples).expect("examples") {
@@ -40,7 +40,7 @@ fn every_example_is_accepted_field_by_field() {
 
 #[test]
 fn the_shipped_rights_are_enough_and_no_more() {
-    let namespace = Namespace::new("rights");
+    let namespace = Namespace::waiting("rights");
     let can = |verb: &str, what: &str| {
         let user = ["--as=someone", "--as-group=inference-operators"];
         let args = [

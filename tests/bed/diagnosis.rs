@@ -8,7 +8,7 @@ use crate::support::bed::Namespace;
 
 /// Deploys a release whose pods play `failure`; answers the error.
 fn failed(failure: &str, more: &str) -> (Namespace, Value) {
-    let namespace = Namespace::new(failure);
+    let namespace = Namespace::waiting(failure);
     let yaml = file(&namespace, 1, more).replace("play: hold", &format!("play: {failure}"));
     namespace.place.write("infer.yaml", yaml);
     let ran = namespace.infer(&["deploy"]).expect_code(1);
@@ -52,7 +52,7 @@ fn weights_that_do_not_fit_the_card() {
 #[test]
 fn an_engine_that_never_becomes_ready() {
     // Nothing in the cluster says that it never will: the budget for loading ends it.
-    let namespace = Namespace::new("never-ready");
+    let namespace = Namespace::waiting("never-ready");
     let yaml = file(&namespace, 1, "")
         .replace("play: hold", "play: never-ready")
         .replace("startup: 60s", "startup: 10s");
@@ -69,7 +69,7 @@ fn a_pod_that_is_evicted() {
 
 #[test]
 fn a_slow_pull_is_waited_for() {
-    let namespace = Namespace::new("slow-pull");
+    let namespace = Namespace::waiting("slow-pull");
     let yaml =
         file(&namespace, 1, ", bed.infer.dev/pull: 5s").replace("play: hold", "play: slow-pull");
     namespace.place.write("infer.yaml", yaml);
@@ -81,7 +81,7 @@ fn a_slow_pull_is_waited_for() {
 
 /// Deploys what no node can take; the pods are gone afterwards.
 fn no_room(what: &str, yaml: impl Fn(String) -> String, parts: &[&str]) {
-    let namespace = Namespace::new(what);
+    let namespace = Namespace::waiting(what);
     let yaml = yaml(file(&namespace, 1, ""));
     namespace.place.write("infer.yaml", yaml);
     let error = namespace.infer(&["deploy"]).expect_code(1).result();

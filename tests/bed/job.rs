@@ -176,7 +176,7 @@ fn counted(namespace: &Namespace) -> f64 {
 }
 
 #[test]
-fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
+fn a_canary_between_real_engines_splits_as_asked_and_equal_ones_are_not_rolled_back() {
     let namespace = packed("canary");
     let live = namespace.result(&["deploy"])["version"].clone();
     let traffic = load(&namespace, "4", "12");
@@ -209,7 +209,12 @@ fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
     assert_eq!(status["live"], candidate, "{status}");
     drained_before_it_was_scaled_down(&namespace, live.as_str().expect("a version"));
     end_whole(traffic);
+}
 
+#[test]
+fn weights_whose_first_token_takes_far_longer_are_rolled_back() {
+    let namespace = packed("heavier");
+    let live = namespace.result(&["deploy"])["version"].clone();
     // So many more blocks that the first token takes far more than twice as long.
     fs::write(namespace.place.join("tiny.gguf"), tiny_llama(48, 1)).expect("a written file");
     namespace.result(&["pack"]);
@@ -226,7 +231,7 @@ fn a_canary_between_real_engines_splits_as_asked_and_ends_by_what_users_feel() {
     let ended = ran.expect_code(3).result();
     assert_eq!(ended["verdict"], "rolled-back", "{ended}");
     assert_eq!(ended["weight"], 0);
-    assert_eq!(namespace.result(&["status"])["live"], candidate);
+    assert_eq!(namespace.result(&["status"])["live"], live);
     assert_eq!(who_answers(&namespace, 40).len(), 1, "only live answers");
     end_whole(traffic);
 }

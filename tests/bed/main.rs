@@ -9,4 +9,5 @@ mod faults;
 mod handover;
 mod job;
 mod simulated;
+mod stopped;
 mod traffic;

@@ -1,5 +1,6 @@
 //! A release's whole life on this machine, each verb's words as people read them.
 
+mod in_place;
 mod refusals;
 
 use crate::{

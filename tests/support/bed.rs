@@ -13,7 +13,7 @@ use std::{
     os::fd::AsFd,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::OnceLock,
     time::Instant,
 };
 
@@ -23,6 +23,7 @@ use serde_json::Value;
 use super::{
     infer::{Ran, Workplace},
     process::Process,
+    turns::Turn,
 };
 
 /// Lines of each component's log that a failed test shows.
@@ -197,41 +198,32 @@ impl Drop for Component {
     }
 }
 
-/// Who stops a part of the bed has it alone; all others share it.
-static SHARED: RwLock<()> = RwLock::new(());
-
-enum Share {
-    WithOthers {
-        _guard: RwLockReadGuard<'static, ()>,
-    },
-    Alone {
-        _guard: RwLockWriteGuard<'static, ()>,
-    },
-}
-
 /// A test's own namespace and folder; deleted with all that is in it.
 pub struct Namespace {
     pub bed: &'static Bed,
     pub name: String,
     pub place: Workplace,
     began: Instant,
-    _share: Share,
+    _turn: Turn,
 }
 
 impl Namespace {
+    /// For a test that sends traffic.
     pub fn new(what: &str) -> Self {
-        // A test that failed while it held the lock has let its component go on.
-        let guard = SHARED.read().unwrap_or_else(PoisonError::into_inner);
-        Self::made(what, Share::WithOthers { _guard: guard })
+        Self::made(what, Turn::busy())
+    }
+
+    /// For a test that only waits for what the cluster does.
+    pub fn waiting(what: &str) -> Self {
+        Self::made(what, Turn::waits())
     }
 
     /// While no other test is on the bed: for those that stop a part of it.
     pub fn alone(what: &str) -> Self {
-        let guard = SHARED.write().unwrap_or_else(PoisonError::into_inner);
-        Self::made(what, Share::Alone { _guard: guard })
+        Self::made(what, Turn::alone())
     }
 
-    fn made(what: &str, share: Share) -> Self {
+    fn made(what: &str, turn: Turn) -> Self {
         let bed = join();
         let name = format!("{what}-{}", std::process::id());
         let rbac =
@@ -246,7 +238,7 @@ impl Namespace {
             name,
             place,
             began: Instant::now(),
-            _share: share,
+            _turn: turn,
         }
     }
 

@@ -23,4 +23,5 @@ pub mod registry;
 pub mod serve;
 pub mod setup;
 pub mod small_disk;
+pub mod turns;
 pub mod weights;

@@ -23,7 +23,7 @@ use crate::{
     name::{ReleaseName, VersionId},
     release::{
         Error,
-        event::{Deployed, Event, Phase, PhaseSeconds},
+        event::{self, Deployed, Event, Phase, PhaseSeconds},
         history::Entry,
         plan::{Action, Current, plan},
     },
@@ -60,6 +60,14 @@ pub(super) struct Planned {
     pub(super) router: Option<Router>,
     pub(super) split: Option<Split>,
     pub(super) record: Record,
+}
+
+/// What a failed move did to the live version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Live {
+    Untouched,
+    /// Its place was taken, or a part of it.
+    Displaced,
 }
 
 impl Planned {
@@ -160,7 +168,7 @@ impl Move<'_> {
             changed,
             simulated,
             phases_s: seconds,
-            downtime_s: downtime.map(|down| (down.as_secs_f64() * 1000.0).round() / 1000.0),
+            downtime_s: downtime.map(|down| event::downtime(down, self.on_event)),
             endpoint: router
                 .map(|router| router.endpoint().to_owned())
                 .unwrap_or_default(),
@@ -190,7 +198,7 @@ impl Move<'_> {
         if let Err(error) = brought {
             // Whoever has the lock now decides what becomes of it.
             if self.lock.check().is_ok() && planned.action != Action::Unchanged {
-                self.withdraw(planned, version).await?;
+                self.withdraw(planned, version, Live::Untouched).await?;
             }
             return Err(error);
         }
@@ -309,7 +317,7 @@ impl Move<'_> {
             self.ends().stable_service(router, &change).await?;
             planned.split = Some(back);
         }
-        self.withdraw(planned, version).await
+        self.withdraw(planned, version, Live::Untouched).await
     }
 
     /// A route that was just created: a gateway that says no is told at once.
@@ -358,6 +366,7 @@ impl Move<'_> {
         &self,
         planned: &mut Planned,
         version: &VersionId,
+        state: Live,
     ) -> Result<(), Error> {
         let live = planned.split.as_ref().map(|split| split.live.clone());
         if self.on_failure == OnFailure::Keep || live.as_ref() == Some(version) {
@@ -368,7 +377,7 @@ impl Move<'_> {
         record::write(self.cluster, self.release, &mut planned.record).await?;
         (self.on_event)(Event::Withdrawn {
             version: version.clone(),
-            live,
+            live: live.filter(|_| state == Live::Untouched),
         });
         Ok(())
     }

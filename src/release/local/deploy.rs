@@ -53,7 +53,7 @@ pub async fn deploy(this: &Deploy<'_>) -> Result<Deployed, Error> {
     let mut seconds = PhaseSeconds::default();
     let entry = prepare(this, &version, &digest, &mut seconds).await;
     match entry {
-        Ok(entry) => action.serve(&planned, entry, seconds).await,
+        Ok(entry) => action.serve(planned, entry, seconds).await,
         Err(error) => {
             action.end_if_idle(&planned).await?;
             Err(error)

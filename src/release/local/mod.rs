@@ -4,6 +4,7 @@ pub mod delete;
 pub mod deploy;
 pub mod engine;
 pub mod first_token;
+mod in_place;
 pub mod logs;
 pub mod models;
 pub mod moves;

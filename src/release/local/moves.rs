@@ -16,7 +16,7 @@ use crate::{
     name::VersionId,
     release::{
         error::Error,
-        event::{Deployed, Event, PhaseSeconds},
+        event::{self, Deployed, Event, PhaseSeconds},
         history::Entry,
         plan::{Action, Current, plan},
     },
@@ -46,10 +46,18 @@ pub struct Move<'a> {
 
 /// What was decided, on the state it was decided on.
 pub struct Planned {
-    state: State,
+    pub(super) state: State,
     action: Action,
     /// The version that ends before the wanted one starts.
-    ends_first: Option<Engine>,
+    pub(super) ends_first: Option<Engine>,
+}
+
+impl Planned {
+    /// What served before.
+    fn before(&self) -> Option<&VersionId> {
+        let displaced = self.ends_first.as_ref().map(|engine| &engine.version);
+        displaced.or(self.state.split.live.as_ref())
+    }
 }
 
 impl Move<'_> {
@@ -98,29 +106,22 @@ impl Move<'_> {
     /// Makes `entry` what serves the release; any failure leaves live untouched.
     pub async fn serve(
         &self,
-        planned: &Planned,
+        mut planned: Planned,
         entry: Entry<Recipe>,
         mut seconds: PhaseSeconds,
     ) -> Result<Deployed, Error> {
         let engine = entry.engine.engine()?;
-        let mut down = None;
-        if let Some(live) = &planned.ends_first {
-            let limit = Duration::from_secs(live.drain_s);
-            down = Some(Instant::now());
-            drain(self.client, &live.version, limit, self.on_event).await?;
-        }
-        if let Err(error) = self.start(planned, &engine, &mut seconds).await {
-            self.withdraw(planned, entry).await?;
-            if let Some(live) = &planned.ends_first {
-                self.restart(live).await?;
-            }
+        let down = self.displace(&mut planned).await?;
+        if let Err(error) = self.start(&planned, &engine, &mut seconds).await {
+            self.withdraw(&planned, entry).await?;
+            self.put_back(&mut planned).await?;
             return Err(error);
         }
         let changed = planned.action != Action::Unchanged;
         if changed {
-            self.settle(planned, entry).await?;
+            self.settle(&planned, entry).await?;
         }
-        let downtime_s = down.map(|down| (down.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
+        let downtime_s = down.map(|down| event::downtime(down.elapsed(), self.on_event));
         Ok(Deployed {
             release: self.client.release().to_string(),
             version: engine.version.to_string(),
@@ -131,17 +132,6 @@ impl Move<'_> {
             downtime_s,
             endpoint: planned.state.endpoint.clone(),
         })
-    }
-
-    /// Live serves again, after what was to take its place did not come up.
-    async fn restart(&self, live: &Engine) -> Result<(), Error> {
-        let (client, on_event) = (self.client, self.on_event);
-        let mut seconds = PhaseSeconds::default();
-        match up::bring_up(client, live, None, &mut seconds, on_event, self.interrupt).await {
-            // It is started; who interrupts does not want to wait for it.
-            Err(Error::Interrupted) => Ok(()),
-            brought => brought.map(drop),
-        }
     }
 
     async fn start(
@@ -202,7 +192,7 @@ impl Move<'_> {
         } else {
             (self.on_event)(Event::Moved {
                 version: version.clone(),
-                from: split.live.clone(),
+                from: planned.before().cloned(),
             });
         }
         Ok(())
@@ -228,7 +218,7 @@ impl Move<'_> {
     /// An `infer serve` that has nothing to serve is not left behind.
     pub async fn end_if_idle(&self, planned: &Planned) -> Result<(), Error> {
         let split = &planned.state.split;
-        if split.live.is_none() && split.candidate.is_none() {
+        if planned.before().is_none() && split.candidate.is_none() {
             self.client.shutdown(Duration::ZERO).await?;
         }
         Ok(())

@@ -75,5 +75,5 @@ pub async fn rollback(this: &Rollback<'_>) -> Result<Deployed, Error> {
         this.interrupt,
     )
     .await?;
-    action.serve(&planned, entry, seconds).await
+    action.serve(planned, entry, seconds).await
 }

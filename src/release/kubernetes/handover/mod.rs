@@ -15,7 +15,7 @@ use super::{
     drain::resize,
     ends::{replicas, version_of},
     front::Front,
-    moves::{Move, Planned},
+    moves::{Live, Move, Planned},
     objects,
     record::{self, Recipe},
     room,
@@ -315,7 +315,7 @@ impl Move<'_> {
             (self.on_event)(Event::Noticed { message });
             return Ok(());
         }
-        self.withdraw(planned, version).await?;
+        self.withdraw(planned, version, Live::Displaced).await?;
         let (live, was) = (&handover.live, handover.was);
         let Some(recipe) = &handover.recipe else {
             return resize(self.cluster, self.release, live, None, was).await;
@@ -323,7 +323,12 @@ impl Move<'_> {
         match self.up(live, recipe, was).scale().await {
             // The replicas are asked for; who interrupts does not want to wait for them.
             Err(Error::Interrupted) => Ok(()),
-            scaled => scaled,
+            scaled => {
+                scaled?;
+                let message = format!("{live} serves again with {was} replicas");
+                (self.on_event)(Event::Noticed { message });
+                Ok(())
+            }
         }
     }
 
