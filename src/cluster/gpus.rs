@@ -62,8 +62,8 @@ pub struct Offered {
     pub largest_free: u64,
 }
 
-/// Where vendors write what a node's card is.
-const PRODUCT_LABELS: [&str; 4] = [
+/// Where vendors write what a node's card is, and pods ask for it.
+pub const PRODUCT_LABELS: [&str; 4] = [
     "nvidia.com/gpu.product",
     "amd.com/gpu.product-name",
     "gpu.intel.com/product",

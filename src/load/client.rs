@@ -26,6 +26,10 @@ const BODY_BYTES_MAX: usize = 64 << 20;
 /// As much of a refusal as is read for its message.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
+/// How long a connection may lie unused. Servers close theirs unannounced, uvicorn, and so vLLM,
+/// after 5 s; a request that is sent just then is lost.
+const UNUSED_MAX: Duration = Duration::from_secs(4);
+
 /// How long the end of a body may follow its `[DONE]`; later the connection is dropped.
 const AFTER_DONE_MAX: Duration = Duration::from_secs(1);
 
@@ -96,6 +100,7 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             // A retried request would be measured twice and sent once.
             .retry(reqwest::retry::never())
+            .pool_idle_timeout(UNUSED_MAX)
             .pool_max_idle_per_host(if connection.afresh { 0 } else { usize::MAX })
             .no_proxy()
             .tls_danger_accept_invalid_certs(connection.insecure);

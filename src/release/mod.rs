@@ -10,6 +10,7 @@ pub mod history_rows;
 pub mod kubernetes;
 pub mod local;
 pub mod logs;
+mod one_word;
 pub mod plan;
 pub mod status;
 pub mod wanted;

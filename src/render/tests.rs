@@ -172,6 +172,25 @@ fn every_engine_renders() {
 }
 
 #[test]
+fn llama_servers_prompt_cache_fits_its_memory() {
+    let cache = |more: &[&str]| {
+        let sets = [
+            "engine.kind=llama.cpp",
+            "engine.image=example.com/engine:1",
+            "model.file=a.gguf",
+        ];
+        let manifests = rendered(&[&sets, more].concat());
+        let env = pod(&manifests)["containers"][0]["env"].clone();
+        let env = env.as_array().unwrap().iter();
+        let mut found = env.filter(|one| one["name"] == "LLAMA_ARG_CACHE_RAM");
+        found.next().map(|one| one["value"].clone())
+    };
+    assert_eq!(cache(&["hardware.memory=512Mi"]), Some(json!("128")));
+    let own = "engine.env.LLAMA_ARG_CACHE_RAM=64";
+    assert_eq!(cache(&["hardware.memory=4Gi", own]), Some(json!("64")));
+}
+
+#[test]
 fn a_user_overrides_one_block() {
     let manifests = with_templates(&[(
         "service.yaml.j2",

@@ -11,7 +11,7 @@ use crate::{
     name::VersionId,
     registry::Reference,
     spec::{
-        Gateway, Metrics, Place, Spec, Target,
+        Gateway, Metrics, Place, Quantity, Spec, Target,
         engine::{Drain, Kind},
     },
 };
@@ -291,6 +291,11 @@ fn environment(spec: &Spec) -> Result<Vec<Value>, Error> {
     for (name, value) in defaults {
         variables.insert(name, json!({"name": name, "value": value}));
     }
+    if let (Kind::LlamaCpp, Some(memory)) = (spec.engine.kind, &spec.hardware.memory) {
+        let name = "LLAMA_ARG_CACHE_RAM";
+        let mebibytes = prompt_cache_mebibytes(memory).to_string();
+        variables.insert(name, json!({"name": name, "value": mebibytes}));
+    }
     for (name, value) in &spec.engine.env {
         variables.insert(name, json!({"name": name, "value": value}));
     }
@@ -302,6 +307,13 @@ fn environment(spec: &Spec) -> Result<Vec<Value>, Error> {
         variables.insert(name, json!({"name": name, "valueFrom": from}));
     }
     Ok(variables.into_values().collect())
+}
+
+/// llama-server keeps prompts of up to 8 GiB in memory, whatever the container may have, and
+/// is killed for it. A quarter is its share; a version that does not know the variable ignores
+/// it, and `engine.args.cache_ram` overrides it.
+fn prompt_cache_mebibytes(memory: &Quantity) -> u128 {
+    memory.thousandths() / 1000 / 4 / (1 << 20)
 }
 
 fn resources(spec: &Spec) -> Value {

@@ -4,7 +4,7 @@ mod answer;
 
 use serde_json::{Value, json};
 
-use super::{Paint, Screen, Show, bar, percent, seconds, sparkline};
+use super::{Paint, Screen, Show, bar, count, percent, seconds, sparkline};
 use crate::{
     canary::{
         Begun, Event,
@@ -181,10 +181,10 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
 fn measured(share: &Share) -> String {
     match (share.measured(), share.interval()) {
         (Some(measured), Some([low, high])) => format!(
-            "{} measured ±{:.1} in {} requests{}",
+            "{} measured ±{:.1} in {}{}",
             percent(measured),
             (high - low) * 50.0,
-            share.total(),
+            count(u64::from(share.total()), "request"),
             if share.diverted > 0 {
                 format!(", {} diverted", share.diverted)
             } else {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, bar, bytes, rate, result, seconds};
+use super::{Answer, Paint, Screen, Show, bar, bytes, count, rate, result, seconds};
 use crate::{
     model::Facts,
     pack::{Count, Event, LayerOutcome, Packed, Progress, parameter_size},
@@ -170,10 +170,11 @@ pub(super) fn summary(facts: &Facts, total_bytes: u64, paint: Paint) -> String {
 }
 
 fn checked(tensor_files: u64, files: u64, left_out: &[String]) -> String {
+    let files = count(files, "file");
     let mut text = match tensor_files {
-        0 => format!("{files} files; no weights whose headers infer reads"),
-        1 => format!("{files} files, header sound"),
-        several => format!("{files} files, {several} shards complete, headers sound"),
+        0 => format!("{files}; no weights whose headers infer reads"),
+        1 => format!("{files}, header sound"),
+        several => format!("{files}, {several} shards complete, headers sound"),
     };
     if !left_out.is_empty() {
         text = format!("{text}; left out: {}", names(left_out));

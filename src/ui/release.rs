@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, difference, result, seconds};
+use super::{Answer, Paint, Screen, Show, count, difference, result, seconds};
 use crate::{
     name::VersionId,
     release::{
@@ -115,14 +115,16 @@ impl Show for Event {
                 live,
                 old,
             } => screen.line(&format!(
-                "{} {:<12} {version} has {new} replicas, {live} has {old}",
+                "{} {:<12} {version} has {}, {live} has {old}",
                 paint.green("✓"),
-                "handed over"
+                "handed over",
+                count(u64::from(*new), "replica")
             )),
             Self::Draining { version, in_flight } => {
                 screen.live(&[format!(
-                    "  {:<12} {version}, {in_flight} requests in flight",
-                    "drain"
+                    "  {:<12} {version}, {} in flight",
+                    "drain",
+                    count(*in_flight, "request")
                 )]);
             }
             Self::Drained { version, took } => screen.line(&format!(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, result, seconds};
+use super::{Answer, Paint, Screen, Show, count, result, seconds};
 use crate::sim::{Event, Law, Summary};
 
 impl Show for Event {
@@ -49,8 +49,10 @@ impl Answer for Summary {
     fn human(&self, _paint: &Paint) -> String {
         let totals = self.totals;
         format!(
-            "{} requests, {} answered, {} output tokens, all simulated",
-            totals.requests, totals.answered, totals.output_tokens
+            "{}, {} answered, {}, all simulated",
+            count(totals.requests, "request"),
+            totals.answered,
+            count(totals.output_tokens, "output token")
         )
     }
 }

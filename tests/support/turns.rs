@@ -1,71 +1,83 @@
 //! Which tests use the bed at the same time. Most of what they do is wait, so many may; a few
 //! at a time send traffic, so that two cores do not slow what is measured; and who stops a
-//! part of the bed has it alone.
+//! part of the bed has it alone, once nobody else waits for it.
 
-use std::sync::{Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 /// Tests that send traffic at once.
 const BUSY_MAX: usize = 4;
 
-static ALL: RwLock<()> = RwLock::new(());
-static BUSY: Mutex<usize> = Mutex::new(0);
-static FREED: Condvar = Condvar::new();
+#[derive(Clone, Copy)]
+struct Tests {
+    running: usize,
+    busy: usize,
+    /// Those that want to be busy.
+    queued: usize,
+    alone: bool,
+}
+
+static TESTS: Mutex<Tests> = Mutex::new(Tests {
+    running: 0,
+    busy: 0,
+    queued: 0,
+    alone: false,
+});
+static CHANGED: Condvar = Condvar::new();
 
 /// A test's turn, for as long as it is kept.
 pub enum Turn {
     /// It only waits for what the cluster does.
-    Waits {
-        _shared: RwLockReadGuard<'static, ()>,
-    },
+    Waits,
     /// It sends traffic.
-    Busy {
-        _place: Place,
-        _shared: RwLockReadGuard<'static, ()>,
-    },
+    Busy,
     /// It stops a part of the bed.
-    Alone {
-        _alone: RwLockWriteGuard<'static, ()>,
-    },
+    Alone,
 }
 
 impl Turn {
     pub fn waits() -> Self {
-        Self::Waits { _shared: shared() }
+        let mut tests = once(|tests| !tests.alone);
+        tests.running += 1;
+        Self::Waits
     }
 
     pub fn busy() -> Self {
-        Self::Busy {
-            _place: Place::take(),
-            _shared: shared(),
-        }
+        now().queued += 1;
+        let mut tests = once(|tests| !tests.alone && tests.busy < BUSY_MAX);
+        tests.queued -= 1;
+        tests.busy += 1;
+        tests.running += 1;
+        Self::Busy
     }
 
     pub fn alone() -> Self {
-        // A test that failed in its turn has let its component go on.
-        let alone = ALL.write().unwrap_or_else(PoisonError::into_inner);
-        Self::Alone { _alone: alone }
+        let mut tests = once(|tests| !tests.alone && tests.running == 0 && tests.queued == 0);
+        tests.alone = true;
+        Self::Alone
     }
 }
 
-fn shared() -> RwLockReadGuard<'static, ()> {
-    ALL.read().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One of the places of those that send traffic.
-pub struct Place(());
-
-impl Place {
-    fn take() -> Self {
-        let busy = BUSY.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = FREED.wait_while(busy, |busy| *busy >= BUSY_MAX);
-        *free.unwrap_or_else(PoisonError::into_inner) += 1;
-        Self(())
-    }
-}
-
-impl Drop for Place {
+impl Drop for Turn {
     fn drop(&mut self) {
-        *BUSY.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        FREED.notify_one();
+        let mut tests = now();
+        match self {
+            Self::Waits => tests.running -= 1,
+            Self::Busy => {
+                tests.running -= 1;
+                tests.busy -= 1;
+            }
+            Self::Alone => tests.alone = false,
+        }
+        CHANGED.notify_all();
     }
+}
+
+fn now() -> MutexGuard<'static, Tests> {
+    TESTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The tests, once they are as wanted.
+fn once(wanted: impl Fn(Tests) -> bool) -> MutexGuard<'static, Tests> {
+    let tests = CHANGED.wait_while(now(), |tests| !wanted(*tests));
+    tests.unwrap_or_else(PoisonError::into_inner)
 }

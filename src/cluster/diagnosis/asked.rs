@@ -22,16 +22,11 @@ pub(super) fn asked(pod: &Pod) -> Asked {
 
 /// Products its required node affinity or its node selector names.
 fn products(pod: &Pod) -> Option<Vec<String>> {
-    const LABELS: [&str; 3] = [
-        "nvidia.com/gpu.product",
-        "amd.com/gpu.product-name",
-        "cloud.google.com/gke-accelerator",
-    ];
     let spec = pod.spec.as_ref()?;
     let selected = spec.node_selector.iter().flatten();
     if let Some((_, product)) = selected
         .into_iter()
-        .find(|(name, _)| LABELS.contains(&name.as_str()))
+        .find(|(name, _)| gpus::PRODUCT_LABELS.contains(&name.as_str()))
     {
         return Some(vec![product.clone()]);
     }
@@ -43,7 +38,7 @@ fn products(pod: &Pod) -> Option<Vec<String>> {
         .node_selector_terms
         .iter()
         .flat_map(|term| term.match_expressions.iter().flatten())
-        .filter(|wish| LABELS.contains(&wish.key.as_str()) && wish.operator == "In")
+        .filter(|wish| gpus::PRODUCT_LABELS.contains(&wish.key.as_str()) && wish.operator == "In")
         .flat_map(|wish| wish.values.iter().flatten().cloned())
         .collect();
     Some(named)

@@ -272,7 +272,10 @@ fn asked(plan: &Plan) -> Vec<(&'static str, String)> {
         ("seed", plan.seed.to_string()),
         (
             "warm-up",
-            format!("{} requests, not measured", plan.warm_up),
+            match plan.warm_up {
+                1 => "1 request, not measured".to_owned(),
+                many => format!("{many} requests, not measured"),
+            },
         ),
     ]
 }

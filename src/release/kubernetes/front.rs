@@ -6,9 +6,9 @@ use http::{HeaderMap, HeaderValue, header::HOST};
 use tokio::time::sleep;
 
 use crate::{
-    load::{self, Api, Client, Connection, Entry, Prompt, Shape, Timeouts},
+    load::{self, Api, Client, Connection, Timeouts},
     name::{ReleaseName, VersionId},
-    release::{Error, event::Event},
+    release::{Error, event::Event, one_word},
     traffic::{
         Router,
         http_route::{Endpoint, Looker, Seen},
@@ -111,17 +111,7 @@ impl<'a> Front<'a> {
         if let Some(Ok(host)) = endpoint.host.as_deref().map(HeaderValue::from_str) {
             headers.insert(HOST, host);
         }
-        let shape = Shape {
-            api: Api::Chat,
-            model: model.to_owned(),
-            stream: true,
-            output_tokens: Some(4),
-            ignore_eos: false,
-        };
-        let body = shape.body(&Entry {
-            prompt: Prompt::Text("Say one word.".to_owned()),
-            output_tokens: None,
-        });
+        let body = one_word::body(model);
         let mut reason = String::new();
         for attempt in 1..=ASKED_MAX {
             let answer = client.send(&url, &headers, &body, |_| {}).await;

@@ -5,9 +5,6 @@ use serde_json::Value;
 use super::objects;
 use crate::cluster::{Cluster, gpus};
 
-/// Node labels by which a pod asks for a card.
-const PRODUCT_LABELS: [&str; 2] = ["nvidia.com/gpu.product", "amd.com/gpu.product-name"];
-
 /// What one Deployment's replicas ask for, against what is free.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Room {
@@ -69,7 +66,7 @@ fn products(objects: &[Value]) -> Vec<String> {
         let expressions = object.pointer(path)?.as_array()?;
         let asked = expressions.iter().find(|one| {
             let key = one.get("key").and_then(Value::as_str).unwrap_or_default();
-            PRODUCT_LABELS.contains(&key) && one["operator"] == "In"
+            gpus::PRODUCT_LABELS.contains(&key) && one["operator"] == "In"
         })?;
         let values = asked.get("values")?.as_array()?;
         Some(

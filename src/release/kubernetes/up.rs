@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::{objects, record::Recipe};
@@ -24,6 +23,7 @@ use crate::{
     release::{
         Error,
         event::{Event, Phase, PhaseSeconds},
+        one_word,
     },
 };
 
@@ -217,10 +217,7 @@ impl Up<'_> {
         let port = pod
             .port
             .ok_or_else(|| no_token(format!("pod {} has no port", pod.pod)))?;
-        let body = json!({
-            "model": self.recipe.served_model, "stream": true, "max_tokens": 4,
-            "messages": [{"role": "user", "content": "Say one word."}],
-        });
+        let body = one_word::json(&self.recipe.served_model);
         let path = format!("/{}", Api::Chat.path());
         let mut pieces = Box::pin(pods::post(self.cluster, &pod.pod, port, &path, &body).await?);
         let mut parser = sse::Parser::default();

@@ -7,12 +7,13 @@ use reqwest::Url;
 
 use crate::{
     interrupt::Interrupt,
-    load::{Api, Client as LoadClient, Connection, Entry, Prompt, Shape, Timeouts, VERSION_HEADER},
+    load::{Api, Client as LoadClient, Connection, Timeouts, VERSION_HEADER},
     local::Client,
     name::VersionId,
     release::{
         error::{Error, NotReady},
         event::{Event, Phase, PhaseSeconds},
+        one_word,
     },
 };
 
@@ -22,9 +23,6 @@ const TIMEOUTS: Timeouts = Timeouts {
     idle: Duration::from_mins(1),
     total: Duration::from_mins(3),
 };
-
-/// Enough to prove that tokens come; more would only cost time.
-const OUTPUT_TOKENS: u32 = 4;
 
 /// Asks `version` through the gateway, by name, until its first token has come.
 pub async fn see(
@@ -78,22 +76,13 @@ async fn ask(endpoint: &str, version: &VersionId, model: &str) -> Result<(), Str
         ..Connection::default()
     })
     .map_err(|error| error.to_string())?;
-    let shape = Shape {
-        api: Api::Chat,
-        model: model.to_owned(),
-        stream: true,
-        output_tokens: Some(OUTPUT_TOKENS),
-        ignore_eos: false,
-    };
-    let entry = Entry {
-        prompt: Prompt::Text("Say one word.".to_owned()),
-        output_tokens: None,
-    };
     let url = Url::parse(&format!("{endpoint}/{}", Api::Chat.path()))
         .map_err(|error| error.to_string())?;
     let mut headers = HeaderMap::new();
     let pin = HeaderValue::from_str(version.as_str()).map_err(|error| error.to_string())?;
     headers.insert(VERSION_HEADER, pin);
-    let answer = http.send(&url, &headers, &shape.body(&entry), |_| {}).await;
+    let answer = http
+        .send(&url, &headers, &one_word::body(model), |_| {})
+        .await;
     answer.result.map(drop).map_err(|failed| failed.to_string())
 }

@@ -7,7 +7,7 @@ use crate::{
         Ending, Verdict,
         open::{OpenCanary, Whereabouts},
     },
-    ui::{Answer, Paint, result},
+    ui::{Answer, Paint, count, result},
 };
 
 impl Answer for Ending {
@@ -28,9 +28,10 @@ impl Answer for Ending {
             String::new()
         } else {
             format!(
-                ", {} of {all} requests, {} errors",
+                ", {} of {}, {}",
                 candidate.requests,
-                live.errors + candidate.errors
+                count(all, "request"),
+                count(live.errors + candidate.errors, "error")
             )
         };
         let simulated = if self.simulated {
