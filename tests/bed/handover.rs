@@ -158,3 +158,15 @@ fn a_version_is_scaled_down_only_after_its_last_stream_has_ended() {
     assert_eq!(ended["requests"]["ok"], 2, "{ended}");
     assert_eq!(deploy.exit_code(), Some(0));
 }
+
+#[test]
+fn a_version_that_replaces_another_amid_traffic_loses_no_request() {
+    let (namespace, _pods) = simulated::deployed("replaced", 2);
+    let traffic = load(&namespace, "50", "4");
+    for revision in 2..4 {
+        let set = format!("engine.env.REVISION={revision}");
+        let result = namespace.result(&["deploy", "--set", &set]);
+        assert_eq!(result["changed"], true, "{result}");
+    }
+    end_whole(traffic);
+}

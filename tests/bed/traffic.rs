@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::support::{bed::Namespace, process::Process};
+use crate::support::{
+    bed::{Bed, Namespace, join},
+    process::Process,
+};
 
 /// A load on the release through the gateway, until it is dropped or has ended.
 pub(crate) fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
@@ -38,7 +41,9 @@ pub(crate) fn end_whole(mut load: Process) {
     } else {
         cancelled
     };
-    assert_eq!(requests["failed"], *ended_by_us, "{requests}");
+    if requests["failed"] != *ended_by_us {
+        panic!("{requests}\n{}", lost(join()));
+    }
     assert!(requests["ok"].as_u64() > Some(0), "{requests}");
     load.exit_code();
 }
@@ -47,11 +52,7 @@ pub(crate) fn end_whole(mut load: Process) {
 pub(crate) fn who_answers(namespace: &Namespace, count: u32) -> BTreeMap<String, u32> {
     let url = format!("{}/v1/models", namespace.bed.setting("GATEWAY_URL"));
     let host = namespace.host();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
+    asked(async {
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -77,11 +78,7 @@ pub(crate) fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<Str
         "{}/stats?format=json&filter=upstream_rq_completed",
         namespace.bed.setting("ENVOY_ADMIN")
     );
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    let stats: Value = runtime.block_on(async {
+    let stats: Value = asked(async {
         let client = reqwest::Client::builder()
             .no_proxy()
             .build()
@@ -105,4 +102,25 @@ pub(crate) fn envoy_counts(namespace: &Namespace, release: &str) -> BTreeMap<Str
         *counts.entry(version.to_owned()).or_default() += u32::try_from(count).expect("few");
     }
     counts
+}
+
+/// What Envoy counts of requests that it could not send on, for a test that fails by them.
+fn lost(bed: &Bed) -> String {
+    let filter = "no_cluster|no_route|connect_fail|none_healthy|overflow|rq_503|rq_rx_reset";
+    let url = format!(
+        "{}/stats?usedonly&filter={filter}",
+        bed.setting("ENVOY_ADMIN")
+    );
+    asked(async {
+        let answer = reqwest::get(&url).await.expect("Envoy's statistics");
+        answer.text().await.expect("text")
+    })
+}
+
+fn asked<T>(what: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(what)
 }
