@@ -8,13 +8,14 @@ mod acceptance;
 mod gateway;
 mod look;
 mod owner;
+mod passage;
 mod patch;
 mod rules;
 
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 pub use self::{
     acceptance::{Acceptance, acceptance},
@@ -25,6 +26,7 @@ pub use self::{
 };
 use self::{
     owner::{foreign, last_writer},
+    passage::between,
     patch::{Basis, Unpatchable, annotation, build, restore},
     rules::shares,
 };
@@ -41,6 +43,12 @@ const ATTEMPTS: u32 = 5;
 /// How long a gateway's controller may take to say yes or no to a write. One that
 /// says nothing is not an error: whether users see the split is measured.
 const ACCEPTANCE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long proxies may take to send by a weight that another write follows; then it follows.
+const TAKES_OVER: Duration = Duration::from_secs(3);
+
+/// A proxy that sends by a route learns of the route's backends at about the same time.
+const SETTLES: Duration = Duration::from_millis(500);
 
 const ACCEPTANCE_LOOK: Duration = Duration::from_millis(250);
 
@@ -120,10 +128,37 @@ impl HttpRoute {
         }
     }
 
+    /// Writes on top of `read`, by way of splits in which backends come and go without traffic.
+    pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
+        let mut read = read.clone();
+        let mut steps = between(&read, change);
+        if !steps.is_empty() {
+            // A write that was cut off on its way goes on where it was.
+            let now = self.read().await?;
+            if let Some(done) = steps.iter().rposition(|step| now.is_made_by(step)) {
+                steps.drain(..=done);
+                read = now;
+            }
+        }
+        for step in steps {
+            read = self.write_once(&read, &step).await?;
+            self.taken_over(step.weight).await;
+        }
+        self.write_once(&read, change).await
+    }
+
+    /// Waits a while for proxies to send by `weight`; more than waiting cannot be done here.
+    async fn taken_over(&self, weight: Weight) {
+        if let Some(Ok(looker)) = self.endpoint.as_ref().map(Looker::new) {
+            drop(timeout(TAKES_OVER, looker.wait_for_weight(weight)).await);
+        }
+        sleep(SETTLES).await;
+    }
+
     /// Writes on top of `read`. Where the route has moved but its backends, weights
     /// and run have not, the write is made on what it is now. A write that a
     /// gateway rejects is taken back.
-    pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
+    async fn write_once(&self, read: &Split, change: &Change) -> Result<Split, Error> {
         let before = self.object().await?;
         if let Some(manager) = foreign(&before) {
             return Err(Error::Managed {

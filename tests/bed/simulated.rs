@@ -105,7 +105,9 @@ fn a_version_whose_first_token_comes_later_is_rolled_back() {
     );
     let measured = result["split"]["ci95"].as_array().expect("an interval");
     let [low, high] = [0, 1].map(|at| measured[at].as_f64().expect("a share"));
-    assert!(low < 0.1 && 0.1 < high, "{measured:?}");
+    // Of 95% intervals every twentieth misses; twice as wide, one in ten thousand does.
+    let (middle, wide) = (f64::midpoint(low, high), high - low);
+    assert!((middle - 0.1).abs() < wide, "{measured:?}");
     let status = namespace.result(&["status"]);
     assert_eq!(status["live"], live, "{status}");
     assert!(

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Endpoint, VERSION_HEADER, WEIGHT_HEADER};
-use crate::name::VersionId;
+use crate::{name::VersionId, weight::Weight};
 
 const TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -78,6 +78,20 @@ impl Looker {
             version: header(VERSION_HEADER).map(ToOwned::to_owned),
             weight: header(WEIGHT_HEADER).and_then(|weight| weight.parse().ok()),
         })
+    }
+
+    /// Waits until all answers say that they were sent by `weight`.
+    pub async fn wait_for_weight(&self, weight: Weight) {
+        let mut in_a_row = 0;
+        while in_a_row < IN_A_ROW {
+            match self.look().await {
+                Ok(looked) if looked.weight == Some(weight.percent()) => in_a_row += 1,
+                Ok(_) | Err(_) => {
+                    in_a_row = 0;
+                    sleep(PAUSE).await;
+                }
+            }
+        }
     }
 
     /// Waits until `version` alone answers, or for `limit`.
