@@ -209,30 +209,34 @@ fn taints(node: &Node) -> Vec<String> {
 /// What is there of `resource` with one of `products` (any where empty), on usable nodes.
 pub fn offered(nodes: &[NodeGpus], resource: &str, products: &[String]) -> Offered {
     let mut sum = Offered::default();
-    for node in nodes {
-        let fits = node.usable
-            && node.resource == resource
-            && (products.is_empty() || products.contains(&node.product));
-        if fits {
-            sum.nodes += 1;
-            sum.allocatable += node.allocatable;
-            sum.free += node.free();
-            sum.largest = sum.largest.max(node.allocatable);
-            sum.largest_free = sum.largest_free.max(node.free());
-        }
+    for node in fitting(nodes, resource, products) {
+        sum.nodes += 1;
+        sum.allocatable += node.allocatable;
+        sum.free += node.free();
+        sum.largest = sum.largest.max(node.allocatable);
+        sum.largest_free = sum.largest_free.max(node.free());
     }
     sum
 }
 
 /// How many pods of `each` GPUs find a place: a node's leftovers are of no use to another.
 pub fn places(nodes: &[NodeGpus], resource: &str, products: &[String], each: u64) -> u64 {
-    let fits = |node: &&NodeGpus| {
+    fitting(nodes, resource, products)
+        .filter_map(|node| node.free().checked_div(each))
+        .sum()
+}
+
+/// Usable nodes with `resource` and one of `products` (any where empty).
+fn fitting<'a>(
+    nodes: &'a [NodeGpus],
+    resource: &str,
+    products: &[String],
+) -> impl Iterator<Item = &'a NodeGpus> {
+    nodes.iter().filter(move |node| {
         node.usable
             && node.resource == resource
             && (products.is_empty() || products.contains(&node.product))
-    };
-    let nodes = nodes.iter().filter(fits);
-    nodes.filter_map(|node| node.free().checked_div(each)).sum()
+    })
 }
 
 /// Usable GPUs added up by product and resource.

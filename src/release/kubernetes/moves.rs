@@ -11,7 +11,7 @@ use super::{
     objects::{self, without_traffic},
     record::{self, Recipe, Record},
     room, router,
-    up::{Up, refuse_foreign},
+    up::refuse_foreign,
 };
 use crate::{
     cluster::{
@@ -182,15 +182,7 @@ impl Move<'_> {
         version: &VersionId,
         seconds: &mut PhaseSeconds,
     ) -> Result<(), Error> {
-        let up = Up {
-            cluster: self.cluster,
-            release: self.release,
-            version,
-            recipe: self.recipe,
-            replicas: self.replicas,
-            on_event: self.on_event,
-            interrupt: self.interrupt,
-        };
+        let up = self.up(version, self.recipe, self.replicas);
         let brought = tokio::select! {
             brought = up.bring(seconds) => brought,
             lost = self.lock.lost() => Err(lost.into()),

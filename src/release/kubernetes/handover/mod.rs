@@ -197,7 +197,7 @@ impl Move<'_> {
                 self.shrink(handover, count).await?;
             }
             Step::New(count) => {
-                let up = self.up(version, self.recipe, count);
+                let up = self.up(version, self.recipe, Some(count));
                 if progress.new == 0 {
                     up.bring(seconds).await?;
                 } else {
@@ -320,7 +320,7 @@ impl Move<'_> {
         let Some(recipe) = &handover.recipe else {
             return resize(self.cluster, self.release, live, None, was).await;
         };
-        match self.up(live, recipe, was).scale().await {
+        match self.up(live, recipe, Some(was)).scale().await {
             // The replicas are asked for; who interrupts does not want to wait for them.
             Err(Error::Interrupted) => Ok(()),
             scaled => {
@@ -332,13 +332,18 @@ impl Move<'_> {
         }
     }
 
-    fn up<'a>(&'a self, version: &'a VersionId, recipe: &'a Recipe, replicas: u32) -> Up<'a> {
+    pub(super) fn up<'a>(
+        &'a self,
+        version: &'a VersionId,
+        recipe: &'a Recipe,
+        replicas: Option<u32>,
+    ) -> Up<'a> {
         Up {
             cluster: self.cluster,
             release: self.release,
             version,
             recipe,
-            replicas: Some(replicas),
+            replicas,
             on_event: self.on_event,
             interrupt: self.interrupt,
         }
