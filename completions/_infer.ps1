@@ -284,6 +284,7 @@ Register-ArgumentCompleter -Native -CommandName 'infer' -ScriptBlock {
             [CompletionResult]::new('--steps', '--steps', [CompletionResultType]::ParameterName, 'Shares to pass through, such as 5,25,100; ending in 100 promotes')
             [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'Longest time for each share, such as 90s or 10m')
             [CompletionResult]::new('--margin', '--margin', [CompletionResultType]::ParameterName, 'Slower by this much is worse')
+            [CompletionResult]::new('--match', '--match', [CompletionResultType]::ParameterName, 'A/B: requests with this header go to the candidate, all others to live')
             [CompletionResult]::new('--probe-rate', '--probe-rate', [CompletionResultType]::ParameterName, 'Pairs of probes a second: the same prompt to both versions; 0 turns them off')
             [CompletionResult]::new('--prompts', '--prompts', [CompletionResultType]::ParameterName, 'Prompts for the probes, as JSON lines; built-in ones if left out')
             [CompletionResult]::new('--on-undecided', '--on-undecided', [CompletionResultType]::ParameterName, 'What to do when the time is over without a ruling')

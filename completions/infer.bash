@@ -267,7 +267,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary)
-            opts="-f -q -h --file --env --set --weight --steps --for --margin --promote --hold --probe-rate --prompts --on-undecided --on-interrupt --pool-noise --version --image --lock --report --plain-http --ca --insecure --output --quiet --color --help status resume promote abort help"
+            opts="-f -q -h --file --env --set --weight --steps --for --margin --promote --hold --match --probe-rate --prompts --on-undecided --on-interrupt --pool-noise --version --image --lock --report --plain-http --ca --insecure --output --quiet --color --help status resume promote abort help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -302,6 +302,10 @@ _infer() {
                     return 0
                     ;;
                 --margin)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --match)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

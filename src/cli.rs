@@ -170,7 +170,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Outcome, Failure
         Command::Verify(args) => commands::verify::run(args, session).await,
         Command::Unpack(args) => commands::unpack::run(args, session).await,
         Command::Deploy(args) => commands::deploy::run(args, session).await,
-        Command::Canary(args) => commands::canary::run(*args, session).await,
+        Command::Canary(args) => Box::pin(commands::canary::run(*args, session)).await,
         Command::Rollback(args) => commands::rollback::run(args, session).await,
         Command::Init(args) => commands::init::run(*args, session).await,
         Command::Render(args) => commands::render::run(*args, session).await,

@@ -39,7 +39,7 @@
 //! | observability: traces | `observe.traces` | engine flags | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | promises (SLO) | `gates.slo` | none | `the_report_and_the_test_cases_tell_the_gates` | works |
 //! | canary | `rollout.history` | record, lock, journal | `an_open_canary_is_shown_holds_others_off_and_can_be_ended` | works by `infer canary` |
-//! | A/B | `traffic.match` | route rules by header | `a_capability_that_is_refused_says_so` | refused: not supported yet; `infer canary --hold` compares two versions |
+//! | A/B | `traffic.match` | route rules by header | `a_capability_that_is_refused_says_so` | refused: not supported yet; `infer canary --hold --match header:x-beta=1` does it |
 //! | multi-version | `traffic.versions` | fixed shares of several versions | `a_capability_that_is_refused_says_so` | refused: not supported yet; a live version and one candidate |
 //! | tenancy | `tenancy` | Namespace, ResourceQuota, LocalQueue, NetworkPolicy | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | model registries: OCI | `model.image` | image volume | `from_weights_to_an_image_and_back` | works; ModelPack manifests too |
@@ -59,6 +59,7 @@ pub mod cluster;
 pub mod commands;
 pub mod error;
 pub mod file;
+pub mod header_match;
 pub mod home;
 pub mod interrupt;
 pub mod json;

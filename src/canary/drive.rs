@@ -14,6 +14,7 @@ use super::{
     state::State,
 };
 use crate::{
+    header_match::HeaderMatch,
     interrupt::{Interrupt, Signals},
     name::VersionId,
     traffic::{self, Change, Split},
@@ -123,6 +124,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             live: journal.live.clone(),
             candidate: journal.candidate.clone(),
             steps: journal.plan.steps().to_vec(),
+            matches: journal.plan.matches.clone(),
             promote: journal.plan.promote,
             step_limit_s: journal.plan.step_limit_s,
             rules,
@@ -142,21 +144,35 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         self.fleet.ready(&journal.candidate, weight).await?;
         state.begin_step(step);
         let written = self.keep(state, split, weight, |_| {}).await?;
-        (self.on_event)(Event::WeightSet {
-            step,
-            steps: journal.plan.steps().len(),
-            weight,
-            from: split.weight,
+        (self.on_event)(match journal.plan.matches {
+            Some(header) => Event::MatchSet { header },
+            None => Event::WeightSet {
+                step,
+                steps: journal.plan.steps().len(),
+                weight,
+                from: split.weight,
+            },
         });
         Ok(written)
     }
 
-    /// Writes `weight` with the journal as `change` makes it.
+    /// Writes `weight` and the plan's match with the journal as `change` makes it.
     async fn keep(
         &self,
         state: &State,
         split: &Split,
         weight: Weight,
+        change: impl FnOnce(&mut Journal) + Send,
+    ) -> Result<Split, Error> {
+        let matches = state.journal().plan.matches.clone();
+        self.write(state, split, (weight, matches), change).await
+    }
+
+    async fn write(
+        &self,
+        state: &State,
+        split: &Split,
+        (weight, matches): (Weight, Option<HeaderMatch>),
         change: impl FnOnce(&mut Journal) + Send,
     ) -> Result<Split, Error> {
         let mut journal = state.journal().clone();
@@ -168,6 +184,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             live: journal.live.clone(),
             candidate: Some(journal.candidate.clone()),
             weight,
+            matches,
             run: journal.run_id.clone(),
             journal: Some(journal.to_value()),
         };
@@ -210,7 +227,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
                 Some(reason) if !plan.hold => return Ok(StepEnd::Undecided(reason)),
                 Some(_) if state.now_ms() >= deadline_ms => {
                     let ruled = state.ruling().map(|(_, reason)| reason);
-                    let reason = ruled.unwrap_or_else(|| "the time to compare is over".to_owned());
+                    let reason = ruled.unwrap_or_else(|| state.compared());
                     return Ok(StepEnd::HeldOut(reason));
                 }
                 _ => {}
@@ -289,7 +306,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         }
     }
 
-    /// Time is up: back to the weight of before the run, or stay.
+    /// Time is up: back to what was before the run, or stay.
     async fn give_up(
         &self,
         state: &State,
@@ -299,13 +316,16 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         let journal = state.journal();
         match journal.plan.on_undecided {
             OnUndecided::Hold => self.hold(state, split, Verdict::Undecided, reason).await,
-            OnUndecided::Restore if journal.original_weight == Weight::ZERO => {
+            OnUndecided::Restore
+                if journal.original_weight == Weight::ZERO && journal.original_match.is_none() =>
+            {
                 self.roll_back(state, split, Verdict::Undecided, reason)
                     .await
             }
             OnUndecided::Restore => {
                 let weight = journal.original_weight;
-                self.keep(state, split, weight, |journal| journal.held = true)
+                let before = (weight, journal.original_match.clone());
+                self.write(state, split, before, |journal| journal.held = true)
                     .await?;
                 Ok(self.ended(state.ending(Verdict::Undecided, weight, reason)))
             }

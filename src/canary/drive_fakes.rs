@@ -14,6 +14,7 @@ use super::{
     sample::{Arm, Felt},
 };
 use crate::{
+    header_match::HeaderMatch,
     interrupt::{Interrupt, Trigger},
     name::VersionId,
     traffic::{self, Change, Split},
@@ -37,6 +38,7 @@ impl FakeTraffic {
                 live: version(1),
                 candidate: None,
                 weight: Weight::ZERO,
+                matches: None,
                 token: "0".to_owned(),
                 journal: None,
                 writer: None,
@@ -70,6 +72,7 @@ impl Traffic for FakeTraffic {
             live: change.live.clone(),
             candidate: change.candidate.clone(),
             weight: change.weight,
+            matches: change.matches.clone(),
             token: (split.token.parse::<u32>().unwrap() + 1).to_string(),
             journal: change.journal.clone(),
             writer: None,
@@ -143,6 +146,7 @@ fn look(started_ms: u64, by: u8) -> Look {
         started_ms,
         arm: Arm::Live,
         weight: Some(by),
+        matched: false,
     }
 }
 
@@ -213,6 +217,8 @@ pub(super) struct Scene {
     pub(super) trigger: Trigger,
     pub(super) interrupt: Interrupt,
     pub(super) asked: Asked,
+    /// The match of before the run.
+    pub(super) before: Option<HeaderMatch>,
     pub(super) on_terminal: bool,
     pub(super) again: std::time::Duration,
     pub(super) events: Mutex<Vec<Event>>,
@@ -229,6 +235,7 @@ impl Scene {
             trigger,
             interrupt,
             asked,
+            before: None,
             on_terminal: false,
             again: std::time::Duration::from_millis(20),
             events: Mutex::new(Vec::new()),
@@ -242,6 +249,7 @@ impl Scene {
             candidate: version(2),
             step: 0,
             original_weight: Weight::ZERO,
+            original_match: self.before.clone(),
             original_candidate: None,
             started_ms: 0,
             updated_ms: 0,

@@ -232,3 +232,28 @@ async fn an_a_b_run_acts_on_no_ruling() {
     assert!(ending.reason.contains("worse by"), "{}", ending.reason);
     assert!((ending.seconds - 60.0).abs() < 1.0);
 }
+
+#[tokio::test]
+async fn a_b_by_a_header_moves_no_share_and_is_left_as_it_was_by_a_later_run() {
+    let mut scene = Scene::new(&[0]);
+    let beta = "header:x-beta=1".parse().ok();
+    (scene.asked.hold, scene.asked.matches) = (true, beta.clone());
+    scene.asked.step_limit = std::time::Duration::from_secs(30);
+    let ending = scene.ending(&mut FakeMeasure::new(&scene.traffic)).await;
+    assert_eq!((ending.verdict, ending.weight), (Verdict::Held, 0));
+    assert_eq!((ending.split.asked, &ending.split.matches), (None, &beta));
+    let held = scene.traffic.now();
+    assert_eq!((held.weight, &held.matches), (Weight::ZERO, &beta));
+    assert_eq!(held.journal.unwrap()["held"], true);
+
+    let mut later = Scene::new(&[10]);
+    later.traffic = scene.traffic;
+    later.before = beta.clone();
+    later.asked.step_limit = std::time::Duration::from_secs(15);
+    let mut measure = FakeMeasure::new(&later.traffic);
+    measure.slower = 1.1;
+    let ending = later.ending(&mut measure).await;
+    assert_eq!(ending.verdict, Verdict::Undecided, "{}", ending.reason);
+    let after = later.traffic.now();
+    assert_eq!((after.weight, after.matches), (Weight::ZERO, beta));
+}

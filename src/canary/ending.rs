@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{share::Share, tally::Side};
-use crate::{load::Latency, weight::Weight};
+use crate::{header_match::HeaderMatch, load::Latency, weight::Weight};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -53,18 +53,24 @@ pub struct Ending {
 }
 
 /// The share asked in the last step, as a fraction, and what came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SplitResult {
-    pub asked: f64,
+    /// Null where requests were sent by a header.
+    pub asked: Option<f64>,
+    /// The requests that met the candidate, `header:x-beta=1`; null where a share of all did.
+    #[serde(rename = "match")]
+    #[schemars(with = "Option<String>")]
+    pub matches: Option<HeaderMatch>,
     pub measured: Option<f64>,
     pub ci95: Option<[f64; 2]>,
 }
 
 impl SplitResult {
-    pub fn new(asked: Weight, share: &Share) -> Self {
+    pub fn new(asked: Weight, matches: Option<&HeaderMatch>, share: &Share) -> Self {
         let digits = |value: f64| (value * 1e4).round() / 1e4;
         Self {
-            asked: asked.fraction(),
+            asked: matches.is_none().then(|| asked.fraction()),
+            matches: matches.cloned(),
             measured: share.measured().map(digits),
             ci95: share.interval().map(|interval| interval.map(digits)),
         }

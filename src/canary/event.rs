@@ -10,7 +10,7 @@ use super::{
     tally::Point,
     view::View,
 };
-use crate::{name::VersionId, weight::Weight};
+use crate::{header_match::HeaderMatch, name::VersionId, weight::Weight};
 
 #[derive(Debug, Clone)]
 pub enum Event {
@@ -25,6 +25,21 @@ pub enum Event {
         steps: usize,
         weight: Weight,
         from: Weight,
+    },
+    /// Requests with this header go to the candidate from now on, the others to live.
+    MatchSet {
+        header: HeaderMatch,
+    },
+    /// `looks` requests with the header and without it arrived as asked.
+    MatchProven {
+        header: HeaderMatch,
+        looks: u32,
+    },
+    /// The last ones of either kind reached the other version.
+    MatchWrong {
+        header: HeaderMatch,
+        with_it: u32,
+        without_it: u32,
     },
     /// Requests that named no version arrive as asked.
     SplitProven {
@@ -70,6 +85,8 @@ pub struct Begun {
     pub live: VersionId,
     pub candidate: VersionId,
     pub steps: Vec<Weight>,
+    #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
+    pub matches: Option<HeaderMatch>,
     pub promote: bool,
     pub step_limit_s: u64,
     pub rules: Rules,

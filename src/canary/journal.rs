@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::plan::Plan;
-use crate::{json, name::VersionId, weight::Weight};
+use crate::{header_match::HeaderMatch, json, name::VersionId, weight::Weight};
 
 /// What `status`, `resume`, `promote` and `abort` need to know of a run that another
 /// process began. `run_id` and `updated_ms` are read by others too.
@@ -17,6 +17,9 @@ pub struct Journal {
     pub step: usize,
     /// The candidate's share before the run.
     pub original_weight: Weight,
+    /// The match of before the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original_match: Option<HeaderMatch>,
     /// The candidate of before the run, where there was one.
     pub original_candidate: Option<VersionId>,
     pub started_ms: u64,
@@ -76,6 +79,7 @@ mod tests {
             candidate: "v000000002".parse().unwrap(),
             step: 1,
             original_weight: Weight::ZERO,
+            original_match: None,
             original_candidate: None,
             started_ms: 1,
             updated_ms: 2,

@@ -2,7 +2,7 @@
 //!
 //! Pure: [`plan`] (what is to be done), [`sample`] (requests → blocks of five seconds),
 //! [`judge`] with [`evidence`], [`filter`], [`noise`], [`mixture`] and [`failures`] (blocks →
-//! ruling), [`share`] (is the split what was asked), [`power`] (what can be seen, and
+//! ruling), [`share`] and `matched` (is the split what was asked), [`power`] (what can be seen, and
 //! when), [`journal`] and [`view`]. [`drive`] acts: set the weight, measure, judge, next.
 
 pub mod cluster;
@@ -20,6 +20,7 @@ pub mod filter;
 pub mod journal;
 pub mod judge;
 pub mod local;
+mod matched;
 pub mod mixture;
 pub mod noise;
 pub mod open;

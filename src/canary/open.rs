@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::journal::Journal;
-use crate::weight::Weight;
+use crate::traffic::Split;
 
 /// Who is at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -29,6 +29,9 @@ pub struct OpenCanary {
     pub candidate: String,
     /// The candidate's share in force, in percent.
     pub weight: u8,
+    /// The requests that meet the candidate whatever its share, `header:x-beta=1`.
+    #[serde(rename = "match")]
+    pub matches: Option<String>,
     /// From 1.
     pub step: usize,
     pub steps: usize,
@@ -39,7 +42,7 @@ pub struct OpenCanary {
 }
 
 impl OpenCanary {
-    pub fn new(release: &str, journal: &Journal, weight: Weight, holder: Option<String>) -> Self {
+    pub fn new(release: &str, journal: &Journal, split: &Split, holder: Option<String>) -> Self {
         let whereabouts = if holder.is_some() {
             Whereabouts::Running
         } else if journal.held {
@@ -59,7 +62,8 @@ impl OpenCanary {
             whereabouts,
             live: journal.live.to_string(),
             candidate: journal.candidate.to_string(),
-            weight: weight.percent(),
+            weight: split.weight.percent(),
+            matches: split.matches.as_ref().map(ToString::to_string),
             step: journal.step + 1,
             steps: journal.plan.steps().len(),
             since,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::judge::Rules;
-use crate::weight::Weight;
+use crate::{header_match::HeaderMatch, weight::Weight};
 
 /// Chance of a wrong ruling in a whole run.
 pub const ALPHA: f64 = 0.01;
@@ -45,6 +45,9 @@ pub struct Plan {
     pub promote: bool,
     /// A/B: measure and report, but act on no ruling.
     pub hold: bool,
+    /// A/B by a header: who sends it meets the candidate, all others live; the only step is 0.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<HeaderMatch>,
     /// Longest time for one step.
     pub step_limit_s: u64,
     pub margin: f64,
@@ -62,6 +65,7 @@ pub struct Asked {
     pub weights: Vec<Weight>,
     pub promote: bool,
     pub hold: bool,
+    pub matches: Option<HeaderMatch>,
     pub step_limit: Duration,
     pub margin: f64,
     pub probe_rate: f64,
@@ -82,6 +86,10 @@ pub enum PlanError {
     NoEvidence,
     #[error("--hold acts on no ruling, so it cannot go with --promote or with steps")]
     HoldActs,
+    #[error(
+        "--match sends by a header, not by shares: it goes with --hold, without a weight or steps"
+    )]
+    MatchShares,
     #[error("{what} must be {range}")]
     OutOfRange {
         what: &'static str,
@@ -105,7 +113,10 @@ impl Plan {
         if steps.len() > STEPS_MAX {
             return Err(PlanError::TooMany(steps.len()));
         }
-        if steps[0] == Weight::ZERO && asked.probe_rate == 0.0 {
+        if asked.matches.is_some() && (!asked.hold || steps != [Weight::ZERO]) {
+            return Err(PlanError::MatchShares);
+        }
+        if steps[0] == Weight::ZERO && asked.probe_rate == 0.0 && asked.matches.is_none() {
             return Err(PlanError::NoEvidence);
         }
         if asked.hold && (asked.promote || ends_in_all || steps.len() > 1) {
@@ -125,6 +136,7 @@ impl Plan {
             steps,
             promote: asked.promote || ends_in_all,
             hold: asked.hold,
+            matches: asked.matches.clone(),
             step_limit_s: asked.step_limit.as_secs().max(1),
             margin: asked.margin,
             probe_rate: asked.probe_rate,
@@ -136,6 +148,13 @@ impl Plan {
 
     pub fn steps(&self) -> &[Weight] {
         &self.steps
+    }
+
+    /// Whether users' requests are to meet the candidate at all.
+    pub fn moves_traffic(&self) -> bool {
+        self.promote
+            || self.matches.is_some()
+            || self.steps.iter().any(|step| *step != Weight::ZERO)
     }
 
     pub fn step_limit(&self) -> Duration {
@@ -178,6 +197,7 @@ pub(super) mod tests {
                 .collect(),
             promote: false,
             hold: false,
+            matches: None,
             step_limit: Duration::from_mins(10),
             margin: 0.2,
             probe_rate: 2.0,
@@ -209,6 +229,13 @@ pub(super) mod tests {
         let mut hold = asked(&[10]);
         (hold.hold, hold.promote) = (true, true);
         assert_eq!(Plan::new(&hold), Err(PlanError::HoldActs));
+        let mut matched = asked(&[0]);
+        matched.matches = "header:x-beta=1".parse().ok();
+        assert_eq!(Plan::new(&matched), Err(PlanError::MatchShares));
+        (matched.hold, matched.probe_rate) = (true, 0.0);
+        assert!(Plan::new(&matched).is_ok(), "requests are its evidence");
+        matched.weights = asked(&[10]).weights;
+        assert_eq!(Plan::new(&matched), Err(PlanError::MatchShares));
         for (margin, probe_rate, noise) in [
             (0.0, 2.0, None),
             (f64::NAN, 2.0, None),

@@ -63,13 +63,7 @@ pub async fn promote(
     split: &Split,
     journal: &Journal,
 ) -> Result<Split, Error> {
-    let change = Change {
-        live: journal.candidate.clone(),
-        candidate: None,
-        weight: Weight::ZERO,
-        journal: None,
-        run: journal.run_id.clone(),
-    };
+    let change = Change::all_to(&journal.candidate, &journal.run_id);
     Ok(traffic.write(split, &change).await?)
 }
 
@@ -79,12 +73,6 @@ pub async fn roll_back(
     split: &Split,
     journal: &Journal,
 ) -> Result<Split, Error> {
-    let change = Change {
-        live: journal.live.clone(),
-        candidate: None,
-        weight: Weight::ZERO,
-        journal: None,
-        run: journal.run_id.clone(),
-    };
+    let change = Change::all_to(&journal.live, &journal.run_id);
     Ok(traffic.write(split, &change).await?)
 }

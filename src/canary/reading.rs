@@ -41,6 +41,8 @@ pub struct Look {
     pub arm: Arm,
     /// The weight it was sent by, in percent; `None` by a write from before the canary.
     pub weight: Option<u8>,
+    /// Whether it carried the header of the plan's match.
+    pub matched: bool,
 }
 
 /// What happened since the last reading.

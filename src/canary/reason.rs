@@ -8,6 +8,12 @@ use super::{
 };
 
 impl State {
+    /// `--hold`: what the time has shown, where there is no ruling.
+    pub(super) fn compared(&self) -> String {
+        let waited = self.journal().plan.step_limit_s;
+        format!("compared for {waited} s: {}", self.seen())
+    }
+
     pub(super) fn out_of_time(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
         let split = self.wrong_share().map_or_else(String::new, |share| {
@@ -17,6 +23,11 @@ impl State {
                 self.journal().weight()
             )
         });
+        format!("not decided within {waited} s: {}{split}", self.seen())
+    }
+
+    /// The changes as they are known.
+    fn seen(&self) -> String {
         let change = |name: &str, weighed: Option<&Weighed>| {
             let change = weighed?.change?;
             Some(format!(
@@ -34,12 +45,11 @@ impl State {
         .into_iter()
         .flatten()
         .collect();
-        let seen = if seen.is_empty() {
+        if seen.is_empty() {
             "nothing was measured".to_owned()
         } else {
             seen.join(", ")
-        };
-        format!("not decided within {waited} s: {seen}{split}")
+        }
     }
 
     pub(super) fn worse(&self, subject: Subject, standing: &Standing) -> String {

@@ -101,7 +101,13 @@ fn facts(page: &mut Page, ending: &Ending, state: &State) {
         ("live", ending.versions.live.version.clone()),
         ("candidate", ending.versions.candidate.version.clone()),
         ("run", state.journal().run_id.clone()),
-        ("share asked", percent(split.asked)),
+        (
+            "share asked",
+            match (&split.matches, split.asked) {
+                (Some(header), _) => format!("the requests with {header}, and no others"),
+                (None, asked) => asked.map_or_else(String::new, percent),
+            },
+        ),
         ("share measured", measured),
         (
             "margin",
@@ -250,11 +256,17 @@ fn share(points: &[Point], state: &State) -> Option<Chart> {
             .collect(),
     };
     let band = |(at_s, share): (f64, &Share)| share.interval().map(|[low, high]| (at_s, low, high));
+    let band: Vec<_> = shares().filter_map(band).collect();
+    // By a header no share is asked.
+    let (series, bands) = match &state.journal().plan.matches {
+        Some(_) => (vec![measured], vec![band]),
+        None => (vec![asked, measured], vec![Vec::new(), band]),
+    };
     Some(Chart {
         x_label: "s".to_owned(),
         y_label: "share".to_owned(),
-        series: vec![asked, measured],
-        bands: vec![Vec::new(), shares().filter_map(band).collect()],
+        series,
+        bands,
         join: Join::Steps,
         ..Chart::default()
     })

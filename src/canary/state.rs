@@ -6,6 +6,7 @@ use super::{
     evidence::Weighed,
     journal::Journal,
     judge::{Block, Judge, Ruling, Standing, Subject},
+    matched::Matched,
     plan::RATE_MIN,
     power::{Reach, Sight, reach},
     reading::{Look, Reading, history_rate},
@@ -50,6 +51,8 @@ pub struct State {
     split: Split,
     /// Looks since the last one that was sent by this step's weight.
     behind: Share,
+    /// Where the plan sends by a header.
+    matched: Option<Matched>,
     /// Candidate requests and pairs of the last blocks.
     recent: Vec<u32>,
     history_per_s: f64,
@@ -73,6 +76,7 @@ impl State {
             figures: history.figures,
             split: Split::Unproven,
             behind: Share::default(),
+            matched: journal.plan.matches.as_ref().map(Matched::new),
             recent: Vec::new(),
             history_per_s: history_rate(history),
             standing: None,
@@ -152,7 +156,8 @@ impl State {
     /// Whether too little will come to decide anything, said before anything moves.
     pub fn too_quiet(&self, weight: Weight) -> Option<String> {
         let rate = self.history_per_s * weight.fraction() + self.journal.plan.probe_rate;
-        (rate < RATE_MIN).then(|| {
+        // How many carry a header is not known before.
+        (rate < RATE_MIN && self.matched.is_none()).then(|| {
             format!(
                 "{rate:.2} canary requests/s are expected, {RATE_MIN} are needed: live gets {:.2} requests/s and probes are off",
                 self.history_per_s
@@ -191,7 +196,11 @@ impl State {
             self.cutter.add(seen.sample());
             // What began before the weight was set was split by another one.
             if seen.started_ms >= self.step_ms {
-                self.tally.share.add(seen.share());
+                // By a header there is no share to prove, only one to tell.
+                self.tally.share.add(match &self.matched {
+                    Some(_) => Share::of(seen.arm),
+                    None => seen.share(),
+                });
             }
         }
         self.look(reading);
@@ -214,7 +223,9 @@ impl State {
         let asked = self.journal.weight().percent();
         let ours = |look: &&Look| look.started_ms >= self.step_ms;
         for look in reading.looks.iter().filter(ours) {
-            if look.weight == Some(asked) {
+            if let Some(matched) = &mut self.matched {
+                matched.look(look);
+            } else if look.weight == Some(asked) {
                 self.tally.share.add(Share::of(look.arm));
                 self.behind = Share::default();
             } else {
@@ -241,6 +252,9 @@ impl State {
 
     /// The split, once it is proven or wrong.
     fn prove(&mut self) -> Option<Event> {
+        if let Some(matched) = &mut self.matched {
+            return matched.news();
+        }
         let asked = self.journal.weight();
         let (share, is_behind) = self.shown_share();
         if asked == Weight::ZERO || share.total() == 0 {
@@ -294,7 +308,11 @@ impl State {
             verdict,
             release: String::new(),
             weight: weight.percent(),
-            split: SplitResult::new(self.journal.weight(), &self.tally.share),
+            split: SplitResult::new(
+                self.journal.weight(),
+                self.journal.plan.matches.as_ref(),
+                &self.tally.share,
+            ),
             reason,
             simulated: self.simulated,
             versions: Versions {
@@ -335,6 +353,7 @@ impl State {
             live: version(Arm::Live),
             candidate: version(Arm::Candidate),
             asked: self.journal.weight(),
+            matches: self.journal.plan.matches.clone(),
             share: self.tally.share,
             elapsed_s: seconds(self.now_ms.saturating_sub(self.begun_ms)),
             ttft: metric(Subject::Ttft, Some(&standing.ttft)),

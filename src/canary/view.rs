@@ -7,7 +7,7 @@ use super::{
     share::Share,
     tally::{Moment, Tally},
 };
-use crate::{load::ServerFigures, name::VersionId, weight::Weight};
+use crate::{header_match::HeaderMatch, load::ServerFigures, name::VersionId, weight::Weight};
 
 /// Points of a sparkline; each is five seconds.
 pub const SPARK_POINTS: usize = 12;
@@ -20,6 +20,8 @@ pub struct View {
     pub live: VersionView,
     pub candidate: VersionView,
     pub asked: Weight,
+    /// In place of a share: the requests that meet the candidate.
+    pub matches: Option<HeaderMatch>,
     pub share: Share,
     pub elapsed_s: f64,
     pub ttft: MetricView,

@@ -20,6 +20,7 @@ use crate::{
         probe::now_ms,
     },
     error::{Failure, Kind, Outcome},
+    header_match::HeaderMatch,
     name::VersionId,
     registry::Location,
     traffic::Split,
@@ -39,6 +40,7 @@ Examples:
   infer canary --weight 10 --promote         goes on to 100%
   infer canary --steps 5,25,100 --for 15m
   infer canary promote                       after a held one; also: status, resume, abort
+  infer canary --hold --match header:beta=1  A/B: who sends the header meets it
 
 Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 somebody else is at it.
 Ctrl-C freezes the weight and leaves; a second one rolls back.")]
@@ -71,6 +73,10 @@ struct StartArgs {
     /// A/B: compare and report, but act on nothing until the time is over
     #[arg(long)]
     hold: bool,
+    /// A/B: requests with this header go to the candidate, all others to live
+    #[arg(long = "match", value_name = "header:NAME=VALUE", requires = "hold",
+          conflicts_with_all = ["weight", "steps", "promote"])]
+    matches: Option<HeaderMatch>,
     /// Pairs of probes a second: the same prompt to both versions; 0 turns them off
     #[arg(long, value_name = "RATE", default_value_t = 2.0)]
     probe_rate: f64,
@@ -137,6 +143,9 @@ async fn prepare(
     let split = ground.router.read().await?;
     let before = held_run(&split, ground.release.as_str())?;
     let first = plan.steps()[0];
+    if plan.moves_traffic() {
+        ground.router.splits()?;
+    }
     let candidate = wanted(args, first, &run, &split, ground, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
@@ -155,6 +164,7 @@ async fn prepare(
         candidate,
         step: 0,
         original_weight: split.weight,
+        original_match: split.matches.clone(),
         original_candidate: split.candidate.clone(),
         started_ms: now_ms(),
         updated_ms: now_ms(),
@@ -170,6 +180,7 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
     let ten = || Weight::try_from(10).map_err(|error| Failure::failed(&error));
     let weights = match (args.weight, args.steps.is_empty()) {
         (Some(weight), _) => vec![weight],
+        (None, true) if args.matches.is_some() => vec![Weight::ZERO],
         (None, false) => args.steps.clone(),
         (None, true) => vec![ten()?],
     };
@@ -177,6 +188,7 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
         weights,
         promote: args.promote,
         hold: args.hold,
+        matches: args.matches.clone(),
         step_limit: args.step_limit,
         margin: args.margin,
         probe_rate: args.probe_rate,

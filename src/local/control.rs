@@ -18,6 +18,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    header_match::HeaderMatch,
     name::{ReleaseName, VersionId},
     weight::Weight,
 };
@@ -137,6 +138,9 @@ pub struct Split {
     pub candidate: Option<VersionId>,
     /// The candidate's share.
     pub weight: Weight,
+    /// The requests that go to the candidate whatever its share.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<HeaderMatch>,
     /// The canary's own record, kept as it is given; only its `run_id` is read.
     pub journal: Option<serde_json::Value>,
 }
@@ -149,6 +153,7 @@ impl Split {
             live: None,
             candidate: None,
             weight: Weight::ZERO,
+            matches: None,
             journal: None,
         }
     }
@@ -170,6 +175,9 @@ pub struct SplitChange {
     pub live: Option<VersionId>,
     pub candidate: Option<VersionId>,
     pub weight: Weight,
+    // Left out where there is none: an older `infer serve` does not know it.
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    pub matches: Option<HeaderMatch>,
     pub journal: Option<serde_json::Value>,
 }
 

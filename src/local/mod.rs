@@ -6,6 +6,7 @@
 
 mod adopt;
 mod api;
+mod asked;
 mod backoff;
 mod book;
 mod choice;

@@ -8,15 +8,17 @@ use std::{
     },
 };
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName};
 
 use super::{
+    asked::{carries, session_id},
     choice::{Able, Arm, Wheel, divert, session_arm},
     control::{SessionKey, Split},
     meter::Routed,
     slot::{Slot, Visit},
 };
 use crate::{
+    header_match::HeaderMatch,
     name::{ReleaseName, VersionId},
     weight::Weight,
 };
@@ -33,6 +35,7 @@ pub(super) struct Table {
     release: ReleaseName,
     run: String,
     weight: Weight,
+    matches: Option<HeaderMatch>,
     live: Option<Arc<Slot>>,
     candidate: Option<Arc<Slot>>,
     slots: BTreeMap<VersionId, Arc<Slot>>,
@@ -76,6 +79,7 @@ impl Table {
                 .candidate
                 .as_ref()
                 .map_or(Weight::ZERO, |_| split.weight),
+            matches: split.matches.clone(),
             live: slot(&split.live),
             candidate: slot(&split.candidate),
             session: session.clone(),
@@ -83,7 +87,8 @@ impl Table {
         }
     }
 
-    /// Lets a request in at the version it pins, its session has, or the wheel gives.
+    /// Lets a request in at the version it pins, the match or its session says, or the wheel
+    /// gives.
     pub(super) fn admit(
         &self,
         headers: &HeaderMap,
@@ -95,14 +100,21 @@ impl Table {
         if self.live.is_none() && self.candidate.is_none() {
             return Err(Refused::NothingLive);
         }
+        let is_matched = self
+            .matches
+            .as_ref()
+            .is_some_and(|wanted| carries(headers, wanted));
         let meant = match session_id(headers, &self.session) {
+            _ if is_matched => Arm::Candidate,
             Some(id) => session_arm(&self.release, &self.run, id, self.weight),
             None => wheel.turn(self.weight),
         };
+        let may_stand_in = |arm| self.may_stand_in(arm) || is_matched;
         for _ in 0..ENTER_TRIES_MAX {
-            let choice = divert(meant, self.able()).ok_or(Refused::NobodyReady)?;
+            let able = self.able(may_stand_in);
+            let choice = divert(meant, able).ok_or(Refused::NobodyReady)?;
             if let Some(visit) = self.slot(choice.arm).and_then(Slot::enter) {
-                let other = (!choice.diverted && self.may_stand_in(meant.other()))
+                let other = (!choice.diverted && may_stand_in(meant.other()))
                     .then(|| self.slot(meant.other()).cloned())
                     .flatten();
                 let routed = Routed {
@@ -150,9 +162,8 @@ impl Table {
         }
     }
 
-    fn able(&self) -> Able {
-        let open =
-            |arm| self.may_stand_in(arm) && self.slot(arm).is_some_and(|slot| slot.is_open());
+    fn able(&self, may_stand_in: impl Fn(Arm) -> bool) -> Able {
+        let open = |arm| may_stand_in(arm) && self.slot(arm).is_some_and(|slot| slot.is_open());
         Able {
             live: open(Arm::Live),
             candidate: open(Arm::Candidate),
@@ -221,21 +232,6 @@ impl Routes {
     }
 }
 
-fn session_id<'a>(headers: &'a HeaderMap, key: &SessionKey) -> Option<&'a [u8]> {
-    let id = match key {
-        SessionKey::Header(name) => headers.get(name)?.as_bytes(),
-        SessionKey::Cookie(name) => headers
-            .get_all(header::COOKIE)
-            .iter()
-            .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))
-            .find_map(|pair| {
-                let pair = pair.trim_ascii();
-                pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-            })?,
-    };
-    (!id.is_empty()).then_some(id)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,7 +251,12 @@ mod tests {
         }
 
         fn table(&self, percent: u8) -> Table {
+            self.matched(percent, None)
+        }
+
+        fn matched(&self, percent: u8, matches: Option<HeaderMatch>) -> Table {
             let split = Split {
+                matches,
                 live: Some(self.live.version().clone()),
                 candidate: Some(self.candidate.version().clone()),
                 weight: percent.try_into().unwrap(),
@@ -332,14 +333,33 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_found_in_the_header_or_in_one_of_many_cookies() {
-        let key = SessionKey::Cookie("sid".to_owned());
-        let cookies = headers("cookie", "a=1; xsid=2; sid=abc; b=3");
-        assert_eq!(session_id(&cookies, &key), Some(&b"abc"[..]));
-        assert_eq!(session_id(&headers("cookie", "sid="), &key), None);
-        let named = headers("x-session-id", "u1");
-        assert_eq!(session_id(&named, &SessionKey::default()), Some(&b"u1"[..]));
-        assert_eq!(session_id(&named, &key), None);
+    fn a_match_goes_to_the_candidate_before_any_session_and_the_rest_to_live() {
+        let two = Two::open();
+        let table = two.matched(0, "header:x-beta=1".parse().ok());
+        let beta = headers("x-beta", "1");
+        let mut session = beta.clone();
+        session.insert("x-session-id", "u1".parse().unwrap());
+        let mut twice = beta.clone();
+        twice.append("x-beta", "1".parse().unwrap());
+        let (a, b) = ("v00000000a", "v00000000b");
+        for (sent, meets) in [
+            (&beta, b),
+            (&session, b),
+            (&twice, a),
+            (&headers("x-beta", "2"), a),
+            (&HeaderMap::new(), a),
+        ] {
+            let (version, routed) = admit(&table, sent).unwrap();
+            assert_eq!((version.as_str(), routed.diverted), (meets, false));
+        }
+        two.candidate.close();
+        let (version, routed) = admit(&table, &beta).unwrap();
+        assert_eq!((version.as_str(), routed.diverted), (a, true));
+        two.candidate.open(2);
+        two.live.close();
+        assert_eq!(admit(&table, &beta).unwrap().0.as_str(), b);
+        let rest = admit(&table, &HeaderMap::new());
+        assert!(matches!(rest, Err(Refused::NobodyReady)));
     }
 
     #[test]

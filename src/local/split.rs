@@ -60,11 +60,15 @@ pub(super) fn changed(
     if change.candidate.is_none() && change.weight > Weight::ZERO {
         return Err(SplitError::Wrong("a weight needs a candidate".to_owned()));
     }
+    if change.candidate.is_none() && change.matches.is_some() {
+        return Err(SplitError::Wrong("a match needs a candidate".to_owned()));
+    }
     Ok(Split {
         generation: split.generation + 1,
         live: change.live,
         candidate: change.candidate,
         weight: change.weight,
+        matches: change.matches,
         journal: change.journal,
     })
 }
@@ -89,6 +93,7 @@ mod tests {
             live: split().live,
             candidate: Some("v00000000b".parse().unwrap()),
             weight: 10.try_into().unwrap(),
+            matches: None,
             journal: None,
         }
     }
@@ -131,6 +136,12 @@ mod tests {
             },
             SplitChange {
                 candidate: None,
+                ..change()
+            },
+            SplitChange {
+                candidate: None,
+                weight: Weight::ZERO,
+                matches: "header:x-beta=1".parse().ok(),
                 ..change()
             },
         ];

@@ -31,6 +31,9 @@ pub struct Status {
 pub struct CanaryStatus {
     pub run: String,
     pub state: CanaryState,
+    /// The requests that meet the candidate whatever its share, `header:x-beta=1`.
+    #[serde(rename = "match")]
+    pub matches: Option<String>,
     /// When it last wrote, RFC 3339.
     pub updated: Option<String>,
 }
@@ -50,9 +53,11 @@ impl CanaryStatus {
             CanaryState::Abandoned
         };
         let updated = journal.get("updated_ms").and_then(Value::as_i64);
+        let matches = journal.pointer("/plan/match").and_then(Value::as_str);
         Self {
             run: run.to_owned(),
             state,
+            matches: matches.map(ToOwned::to_owned),
             updated: updated
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
                 .map(|at| format!("{at:.0}")),

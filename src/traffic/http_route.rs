@@ -11,6 +11,8 @@ mod owner;
 mod passage;
 mod patch;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 
 use std::time::Duration;
 
@@ -21,14 +23,14 @@ pub use self::{
     acceptance::{Acceptance, acceptance},
     gateway::Endpoint,
     look::{Looked, Looker, Seen},
-    patch::{JOURNAL, RUN, SPLIT, split as split_record},
+    patch::{JOURNAL, RUN, SPLIT, record as split_record},
     rules::{Identify, VERSION_HEADER, WEIGHT_HEADER, service_name},
 };
 use self::{
     owner::{foreign, last_writer},
     passage::between,
     patch::{Basis, Unpatchable, annotation, build, restore},
-    rules::shares,
+    rules::{Own, shares},
 };
 use super::{Change, Error, Split};
 use crate::{
@@ -265,16 +267,14 @@ impl HttpRoute {
     /// only a single backend speaks for itself.
     fn split(&self, route: &Value) -> Result<Split, Error> {
         let basis = Basis::of(route);
-        let shares = shares(&basis.rules, &self.release);
-        let record: Option<Value> = basis
-            .split
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let recorded = |field: &str| -> Option<VersionId> {
-            record.as_ref()?.get(field)?.as_str()?.parse().ok()
+        let matches = basis.matches();
+        let own = Own {
+            release: &self.release,
+            matches: matches.as_ref(),
         };
-        let (live, candidate) = match (recorded("live"), shares.as_slice()) {
-            (Some(live), _) => (live, recorded("candidate")),
+        let shares = shares(&basis.rules, &own);
+        let (live, candidate) = match (basis.recorded("live"), shares.as_slice()) {
+            (Some(live), _) => (live, basis.recorded("candidate")),
             (None, [(only, _)]) => (only.clone(), None),
             (None, []) => {
                 return Err(Error::NothingLive {
@@ -308,6 +308,7 @@ impl HttpRoute {
             live,
             candidate,
             weight,
+            matches,
             token,
             journal,
             writer: Some(last_writer(route)),

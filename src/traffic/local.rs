@@ -87,6 +87,7 @@ impl Local {
             live,
             candidate: split.candidate,
             weight: split.weight,
+            matches: split.matches,
             token: split.generation.to_string(),
             journal: split.journal,
             writer: None,
@@ -102,6 +103,7 @@ fn request(base: &Split, change: &Change) -> SplitChange {
         live: Some(change.live.clone()),
         candidate: change.candidate.clone(),
         weight: change.weight,
+        matches: change.matches.clone(),
         journal: change.journal.clone(),
     }
 }

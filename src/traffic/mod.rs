@@ -18,7 +18,7 @@ pub use self::{
     local::Local,
     service::StableService,
 };
-use crate::{name::VersionId, weight::Weight};
+use crate::{header_match::HeaderMatch, name::VersionId, weight::Weight};
 
 /// Where the split of one release is kept.
 #[derive(Debug, Clone)]
@@ -46,6 +46,14 @@ impl Router {
             Self::Local(local) => local.write(read, change).await,
             Self::HttpRoute(route) => route.write(read, change).await,
             Self::Service(service) => service.write(read, change).await,
+        }
+    }
+
+    /// Whether requests can be split here at all, rather than moved as a whole.
+    pub fn splits(&self) -> Result<(), Error> {
+        match self {
+            Self::Local(_) | Self::HttpRoute(_) => Ok(()),
+            Self::Service(service) => Err(service.whole()),
         }
     }
 
@@ -96,6 +104,8 @@ pub struct Split {
     pub candidate: Option<VersionId>,
     /// The candidate's share; zero where there is no candidate.
     pub weight: Weight,
+    /// The requests that go to the candidate whatever its share.
+    pub matches: Option<HeaderMatch>,
     /// The state that was read (a generation or a resource version); opaque outside the router.
     pub token: String,
     /// The canary's journal, whoever wrote it.
@@ -105,11 +115,12 @@ pub struct Split {
 }
 
 impl Split {
-    /// Whether versions, weight and run are those of `other`.
+    /// Whether versions, weight, match and run are those of `other`.
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.live == other.live
             && self.candidate == other.candidate
             && self.weight == other.weight
+            && self.matches == other.matches
             && self.run() == other.run()
     }
 
@@ -118,6 +129,7 @@ impl Split {
         self.live == change.live
             && self.candidate == change.candidate
             && self.weight == change.weight
+            && self.matches == change.matches
             && self.journal == change.journal
     }
 
@@ -135,10 +147,26 @@ pub struct Change {
     pub live: VersionId,
     pub candidate: Option<VersionId>,
     pub weight: Weight,
+    /// The requests that go to the candidate whatever its weight.
+    pub matches: Option<HeaderMatch>,
     pub journal: Option<Value>,
     /// The run that writes. The write is refused where the journal read names another
     /// run; a split without a journal is free for any.
     pub run: String,
+}
+
+impl Change {
+    /// Everything to `live`: nobody else has a part, and no run owns the split any more.
+    pub fn all_to(live: &VersionId, run: &str) -> Self {
+        Self {
+            live: live.clone(),
+            candidate: None,
+            weight: Weight::ZERO,
+            matches: None,
+            journal: None,
+            run: run.to_owned(),
+        }
+    }
 }
 
 /// Why the split could not be read or written.
@@ -209,6 +237,7 @@ mod tests {
             live: "v3c1f2a90b".parse().unwrap(),
             candidate: None,
             weight: Weight::ZERO,
+            matches: None,
             token: "7".to_owned(),
             journal: None,
             writer: None,

@@ -57,11 +57,8 @@ impl StableService {
 
     /// Moves everything to `change.live`; a share for a candidate is refused.
     pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
-        if change.candidate.is_some() && change.weight != Weight::ZERO {
-            return Err(Error::Unsupported {
-                object: self.name(),
-                reason: "a Service has no weights; a split needs `traffic.gateway`".to_owned(),
-            });
+        if change.weight != Weight::ZERO || change.matches.is_some() {
+            return Err(self.whole());
         }
         for _ in 0..ATTEMPTS {
             let object = self.object().await?;
@@ -83,6 +80,14 @@ impl StableService {
             }
         }
         Err(self.conflict())
+    }
+
+    /// Why no part of the requests can be sent elsewhere.
+    pub(super) fn whole(&self) -> Error {
+        Error::Unsupported {
+            object: self.name(),
+            reason: "a Service has no weights; a split needs `traffic.gateway`".to_owned(),
+        }
     }
 
     async fn object(&self) -> Result<Value, Error> {
@@ -121,6 +126,7 @@ impl StableService {
             live,
             candidate,
             weight: Weight::ZERO,
+            matches: None,
             token: revision.unwrap_or_default().to_owned(),
             journal: text(JOURNAL),
             writer: None,
@@ -182,7 +188,7 @@ fn patch(service: &Value, change: &Change) -> Value {
         ""
     };
     operations.push(json!({"op": "add", "path": path(RUN), "value": run}));
-    let record = split_record(&change.live, change.candidate.as_ref());
+    let record = split_record(change);
     operations.push(json!({"op": "add", "path": path(SPLIT), "value": record}));
     let there = service
         .pointer("/metadata/annotations")
@@ -204,13 +210,7 @@ mod tests {
     #[test]
     fn a_move_is_one_write_on_the_object_that_was_read() {
         let service = json!({"metadata": {"resourceVersion": "7", "annotations": {JOURNAL: "{}"}}});
-        let change = Change {
-            live: "v7aa01c44e".parse().unwrap(),
-            candidate: None,
-            weight: Weight::ZERO,
-            journal: None,
-            run: "r-1".to_owned(),
-        };
+        let change = Change::all_to(&"v7aa01c44e".parse().unwrap(), "r-1");
         let patch = patch(&service, &change);
         assert_eq!(
             patch[0],

@@ -31,6 +31,18 @@ impl Show for Event {
             } => json!({
                 "event": "weight-set", "step": step + 1, "steps": steps, "weight": weight, "from": from,
             }),
+            Self::MatchSet { header } => json!({"event": "match-set", "match": header}),
+            Self::MatchProven { header, looks } => {
+                json!({"event": "match-proven", "match": header, "looks": looks})
+            }
+            Self::MatchWrong {
+                header,
+                with_it,
+                without_it,
+            } => json!({
+                "event": "match-wrong", "match": header,
+                "astray": {"with": with_it, "without": without_it},
+            }),
             Self::SplitProven { asked, share } => split("split-proven", *asked, share),
             Self::SplitWrong { asked, share } => split("split-wrong", *asked, share),
             Self::Lost { requests } => json!({"event": "lost", "requests": requests}),
@@ -76,6 +88,22 @@ impl Show for Event {
                 } else {
                     String::new()
                 }
+            )),
+            Self::MatchSet { header } => screen.line(&format!(
+                "{} {header} → candidate, all others → live",
+                paint.bold("match")
+            )),
+            Self::MatchProven { header, looks } => screen.line(&format!(
+                "sent as asked: {} with {header} and without arrived where they should",
+                count(u64::from(*looks), "request")
+            )),
+            Self::MatchWrong {
+                header,
+                with_it,
+                without_it,
+            } => screen.warn(&format!(
+                "not sent as asked: the last {with_it} requests with {header} and the last \
+                 {without_it} without it reached the other version"
             )),
             Self::SplitProven { asked, share } => screen.line(&format!(
                 "split as asked: {asked} asked, {}",
@@ -143,6 +171,10 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
         ""
     };
     let steps: Vec<_> = begun.steps.iter().map(ToString::to_string).collect();
+    let steps = match &begun.matches {
+        Some(header) => header.to_string(),
+        None => steps.join(" → "),
+    };
     let then = if begun.promote { " → 100%" } else { "" };
     let mut lines = vec![
         format!(
@@ -150,7 +182,7 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
             paint.bold(&begun.release),
             begun.live,
             begun.candidate,
-            steps.join(" → "),
+            steps,
         ),
         format!(
             "  pool noise {} over {:.0} s ({})",
@@ -163,6 +195,13 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
             }
         ),
     ];
+    if begun.matches.is_some() {
+        lines.push(
+            "  who sends the header may ask for other things than who does not: only probes \
+             compare like with like"
+                .to_owned(),
+        );
+    }
     lines.extend(begun.reach.map(|reach| {
         let margin = reach.margin_after_s.map_or_else(
             || "not within the time".to_owned(),
@@ -199,13 +238,17 @@ fn measured(share: &Share) -> String {
 fn lines(view: &View, width: usize, paint: Paint) -> Vec<String> {
     let sparks = width >= SPARK_COLUMNS;
     let clock = seconds(std::time::Duration::from_secs_f64(view.elapsed_s));
-    let share = if view.asked == Weight::ZERO {
+    let share = if view.asked == Weight::ZERO && view.matches.is_none() {
         "by probes only".to_owned()
     } else {
+        let asked = view
+            .matches
+            .as_ref()
+            .map_or_else(|| format!("asked {}", view.asked), ToString::to_string);
         let measured = view.share.measured().map_or("–".to_owned(), percent);
         let half = view.share.interval().map(|[low, high]| (high - low) * 50.0);
         let half = half.map_or_else(String::new, |half| format!(" ±{half:.1}"));
-        format!("asked {}   measured {measured}{half}", view.asked)
+        format!("{asked}   measured {measured}{half}")
     };
     let (live, candidate) = (&view.live, &view.candidate);
     let mut lines = vec![

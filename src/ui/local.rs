@@ -39,7 +39,8 @@ impl Show for Event {
             }
             Self::Split(split) => json!({
                 "event": "split", "generation": split.generation, "live": split.live,
-                "candidate": split.candidate, "weight": split.weight, "run_id": split.run(),
+                "candidate": split.candidate, "weight": split.weight, "match": split.matches,
+                "run_id": split.run(),
             }),
             Self::Trouble(message) => json!({"event": "warning", "message": message}),
             Self::Seen(_) => return None,
@@ -152,7 +153,12 @@ fn shares(split: &Split) -> String {
         (Some(live), None) => format!("{live} gets 100%"),
         (None, Some(candidate)) => format!("{candidate} gets {percent}%, nothing is live"),
         (Some(live), Some(candidate)) => {
-            format!("{live} gets {}%, {candidate} {percent}%", 100 - percent)
+            let matched = split.matches.as_ref();
+            let matched = matched.map_or_else(String::new, |header| format!(" and {header}"));
+            format!(
+                "{live} gets {}%, {candidate} {percent}%{matched}",
+                100 - percent
+            )
         }
     }
 }

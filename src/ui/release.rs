@@ -222,8 +222,12 @@ fn canary_lines(status: &Status, canary: &CanaryStatus, paint: Paint) -> [String
         CanaryState::Frozen => paint.yellow(format!("frozen since {since}")),
         CanaryState::Abandoned => paint.red(format!("abandoned since {since}")),
     };
+    let part = canary
+        .matches
+        .clone()
+        .unwrap_or_else(|| format!("{}%", status.weight));
     [
-        format!("  canary {} at {}%: {state}", canary.run, status.weight),
+        format!("  canary {} at {part}: {state}", canary.run),
         format!(
             "  next: infer canary status|resume|promote|abort {}",
             status.release

@@ -1,7 +1,7 @@
 //! Canaries over many replicas on fake GPU nodes: the cluster, the gateway and the judge are
 //! real, the engines are `infer sim` with a known latency.
 
-use super::traffic::{end_whole, load};
+use super::traffic::{end_whole, load, load_with};
 use crate::support::{
     bed::Namespace,
     fake_nodes::FakeNodes,
@@ -114,5 +114,47 @@ fn a_version_whose_first_token_comes_later_is_rolled_back() {
         status["candidate"].is_null() && status["weight"] == 0,
         "{status}"
     );
+    end_whole(traffic);
+}
+
+#[test]
+fn by_a_header_its_senders_alone_meet_the_candidate_and_no_stream_is_cut() {
+    let (namespace, _pods) = deployed("matched", 2);
+    let live = namespace.result(&["status"])["live"].clone();
+    let traffic = load(&namespace, "10", "16");
+    let beta = load_with(&namespace, "10", "16", &["--header", "x-beta: 1"]);
+    let ran = namespace.infer(&[
+        "canary",
+        "--hold",
+        "--match",
+        "header:x-beta=1",
+        "--for",
+        "40s",
+        "--set",
+        "engine.env.REVISION=2",
+    ]);
+    let ended = ran.expect_code(0);
+    let result = ended.result();
+    assert_eq!(result["verdict"], "held", "{result}");
+    assert_eq!(result["split"]["match"], "header:x-beta=1");
+    let said: Vec<_> = ended
+        .events()
+        .iter()
+        .filter(|event| {
+            event["event"]
+                .as_str()
+                .is_some_and(|event| event.starts_with("match-"))
+        })
+        .map(|event| event["event"].clone())
+        .collect();
+    assert_eq!(said, ["match-set", "match-proven"]);
+    // Both loads are alike, so half of the requests carry the header.
+    let measured = result["split"]["measured"].as_f64().expect("a share");
+    assert!((measured - 0.5).abs() < 0.1, "{result}");
+    namespace.result(&["canary", "abort"]);
+    let status = namespace.result(&["status"]);
+    assert_eq!(status["live"], live, "{status}");
+    assert!(status["candidate"].is_null(), "{status}");
+    end_whole(beta);
     end_whole(traffic);
 }

@@ -11,8 +11,18 @@ use crate::support::{
 
 /// A load on the release through the gateway, until it is dropped or has ended.
 pub(crate) fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Process {
+    load_with(namespace, rate, output_tokens, &[])
+}
+
+/// The same with `more` words.
+pub(crate) fn load_with(
+    namespace: &Namespace,
+    rate: &str,
+    output_tokens: &str,
+    more: &[&str],
+) -> Process {
     let host = format!("Host:{}", namespace.host());
-    namespace.start(&[
+    let words = [
         "load",
         namespace.bed.setting("GATEWAY_URL"),
         "--header",
@@ -25,7 +35,8 @@ pub(crate) fn load(namespace: &Namespace, rate: &str, output_tokens: &str) -> Pr
         "16",
         "--output-tokens",
         output_tokens,
-    ])
+    ];
+    namespace.start(&[&words, more].concat())
 }
 
 /// Ends a load; all of its requests but those it was ended amid must have ended well: no

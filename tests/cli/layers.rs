@@ -7,8 +7,9 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 9] = [
+const LEAVES: [&str; 10] = [
     "file",
+    "header_match",
     "home",
     "interrupt",
     "json",

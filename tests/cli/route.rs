@@ -55,11 +55,13 @@ async fn route(server: &FakeApiserver) -> HttpRoute {
         .unwrap()
 }
 
+/// The candidate comes with no part of the traffic, so that each change is one write.
 fn canary(percent: u8) -> Change {
     Change {
         live: "v3c1f2a90b".parse().unwrap(),
         candidate: Some("v7aa01c44e".parse().unwrap()),
         weight: Weight::try_from(percent).unwrap(),
+        matches: None,
         journal: Some(json!({"run_id": "r-1"})),
         run: "r-1".to_owned(),
     }
@@ -75,14 +77,15 @@ async fn a_split_is_one_json_patch_and_reads_back_as_written() {
         (before.weight, before.candidate.clone()),
         (Weight::ZERO, None)
     );
-    let split = route.write(&before, &canary(10)).await.unwrap();
+    let waiting = route.write(&before, &canary(0)).await.unwrap();
+    let split = route.write(&waiting, &canary(10)).await.unwrap();
     assert_eq!((split.weight.percent(), split.run()), (10, Some("r-1")));
     let writes = server.of(&Method::PATCH, "httproutes");
-    assert_eq!(writes.len(), 1);
-    assert_eq!(writes[0].content_type, "application/json-patch+json");
+    assert_eq!(writes.len(), 2);
+    assert_eq!(writes[1].content_type, "application/json-patch+json");
     assert_eq!(
-        writes[0].body[0],
-        json!({"op": "test", "path": "/metadata/generation", "value": 1})
+        writes[1].body[0],
+        json!({"op": "test", "path": "/metadata/generation", "value": 2})
     );
 
     let mut promote = canary(0);
@@ -117,15 +120,8 @@ async fn a_write_goes_through_where_only_something_else_moved() {
     });
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    assert_eq!(
-        route
-            .write(&before, &canary(10))
-            .await
-            .unwrap()
-            .weight
-            .percent(),
-        10
-    );
+    let waiting = route.write(&before, &canary(0)).await.unwrap();
+    assert_eq!(waiting.candidate, canary(0).candidate);
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 2);
     assert_eq!(
         server.object(PATH).unwrap()["spec"]["hostnames"][0],
@@ -223,4 +219,23 @@ async fn another_run_is_refused() {
         matches!(&error, Error::Conflict { who, .. } if who == "canary run r-1"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_match_is_kept_in_the_route_and_goes_with_the_candidate() {
+    let server = server(|_, _| None);
+    let route = route(&server).await;
+    let before = route.read().await.unwrap();
+    let waiting = route.write(&before, &canary(0)).await.unwrap();
+    let mut by_header = canary(0);
+    by_header.matches = "header:x-beta=1".parse().ok();
+    let written = route.write(&waiting, &by_header).await.unwrap();
+    assert_eq!(written.matches, by_header.matches);
+    assert_eq!(route.read().await.unwrap(), written);
+    let rules = || server.object(PATH).unwrap()["spec"]["rules"].clone();
+    assert_eq!(rules().as_array().unwrap().len(), 4, "{}", rules());
+    let promote = Change::all_to(&"v7aa01c44e".parse().unwrap(), "r-1");
+    let ended = route.write(&written, &promote).await.unwrap();
+    assert_eq!((ended.live.as_str(), ended.matches), ("v7aa01c44e", None));
+    assert_eq!(rules().as_array().unwrap().len(), 1, "{}", rules());
 }

@@ -1,5 +1,7 @@
 //! A canary on the local target: killed, contested, ended by a signal.
 
+use serde_json::{Value, json};
+
 use crate::support::{infer::Workplace, process::Process, weights};
 
 /// What makes another version of the same weights.
@@ -32,7 +34,7 @@ impl Deployed {
         canary
     }
 
-    fn status(&self, code: i32) -> serde_json::Value {
+    fn status(&self, code: i32) -> Value {
         self.0
             .run(["--output", "json", "status", "chat"])
             .expect_code(code)
@@ -122,4 +124,48 @@ fn a_killed_one_is_resumed_by_the_next_operator() {
     resumed.terminate();
     assert_eq!(resumed.exit_code(), Some(130));
     assert_eq!(release.status(0)["weight"], 0);
+}
+
+#[test]
+fn by_a_header_its_senders_alone_meet_the_candidate_until_it_is_promoted() {
+    let release = Deployed::new();
+    let status = release.status(0);
+    let (live, endpoint) = (status["live"].clone(), status["endpoint"].clone());
+    let line =
+        format!("--output json canary --set {CANDIDATE} --hold --match header:x-beta=1 --for 8s");
+    let held = release.0.run(line.split(' ')).expect_code(0).result();
+    assert_eq!(held["verdict"], "held", "{held}");
+    assert_eq!(
+        (
+            &held["weight"],
+            &held["split"]["asked"],
+            &held["split"]["match"]
+        ),
+        (&json!(0), &json!(null), &json!("header:x-beta=1"))
+    );
+    let candidate = held["versions"]["candidate"]["version"].clone();
+    assert_eq!(release.status(0)["canary"]["match"], "header:x-beta=1");
+    assert_eq!(who(&endpoint, Some("1")), candidate);
+    assert_eq!(who(&endpoint, Some("2")), live);
+    assert_eq!(who(&endpoint, None), live);
+    release.0.run(["canary", "promote"]).expect_code(0);
+    let after = release.status(0);
+    assert_eq!(after["live"], candidate);
+    assert!(after["canary"].is_null(), "{after}");
+    assert_eq!(who(&endpoint, None), candidate);
+}
+
+/// The version that answers a request with this `x-beta`.
+fn who(endpoint: &Value, beta: Option<&str>) -> Value {
+    let url = format!("{}/v1/models", endpoint.as_str().expect("an endpoint"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let mut request = reqwest::Client::new().get(url);
+        if let Some(beta) = beta {
+            request = request.header("x-beta", beta);
+        }
+        let answer = request.send().await.expect("an answer");
+        let version = answer.headers().get("x-infer-version").expect("a version");
+        json!(version.to_str().expect("text"))
+    })
 }

@@ -319,6 +319,7 @@ async fn a_split_is_changed_only_as_it_was_read_and_a_live_version_is_not_stoppe
         live: Some(version(A)),
         candidate: None,
         weight: 0.try_into().unwrap(),
+        matches: None,
         journal: None,
     };
     let refused = served.client.set_split(&stale).await.unwrap_err();

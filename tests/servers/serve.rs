@@ -21,6 +21,7 @@ async fn killed_with_9_it_leaves_its_engines_and_the_next_one_takes_them_over() 
         live: Some(version(A)),
         candidate: Some(version(B)),
         weight: 30.try_into().unwrap(),
+        matches: None,
         journal: Some(json!({"run_id": "r1", "step": 2})),
     };
     let split = served.client.set_split(&change).await.unwrap();

@@ -107,6 +107,7 @@ impl Served {
             live: live.map(version),
             candidate: candidate.map(version),
             weight: weight.try_into().expect("a weight"),
+            matches: None,
             journal: before.journal,
         };
         self.client.set_split(&change).await.expect("a split")

@@ -6,6 +6,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
     canary::{Error, Look, probe::now_ms, sample::Arm},
+    header_match::HeaderMatch,
     name::VersionId,
     traffic::{Endpoint, http_route::Looker},
 };
@@ -29,7 +30,12 @@ pub(super) struct Looks {
     _task: JoinSet<()>,
 }
 
-pub(super) fn start(gateway: &Endpoint, versions: &[VersionId; 2]) -> Result<Looks, Error> {
+/// Every other look carries the header of the match, where there is one.
+pub(super) fn start(
+    gateway: &Endpoint,
+    versions: &[VersionId; 2],
+    matches: Option<HeaderMatch>,
+) -> Result<Looks, Error> {
     let looker = Looker::new(gateway).map_err(|error| Error::Endpoint {
         endpoint: gateway.url.clone(),
         source: Box::new(error),
@@ -41,11 +47,14 @@ pub(super) fn start(gateway: &Endpoint, versions: &[VersionId; 2]) -> Result<Loo
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut unsaid = 0;
+        let mut with_it = false;
         loop {
             ticks.tick().await;
+            with_it = matches.is_some() && !with_it;
             let started_ms = now_ms();
             // Who does not answer says nothing about the split; probes see that it fails.
-            let Ok(answer) = looker.look().await else {
+            let header = matches.as_ref().filter(|_| with_it);
+            let Ok(answer) = looker.look(header).await else {
                 continue;
             };
             let arm = match answer.version.as_deref() {
@@ -66,6 +75,7 @@ pub(super) fn start(gateway: &Endpoint, versions: &[VersionId; 2]) -> Result<Loo
                 started_ms,
                 arm,
                 weight: answer.weight,
+                matched: with_it,
             };
             if sender.send(Looked::At(look)).await.is_err() {
                 return;

@@ -77,7 +77,11 @@ pub async fn drive(
         probe::start(way, models, prompts, rate)
     });
     let looks = match &gateway {
-        Some(gateway) => Some(looks::start(gateway, &versions)?),
+        Some(gateway) => Some(looks::start(
+            gateway,
+            &versions,
+            journal.plan.matches.clone(),
+        )?),
         None => None,
     };
     let mut measure =

@@ -84,7 +84,7 @@ async fn status(release: &ReleaseArgs, session: &Session) -> Result<Outcome, Fai
     let ground = place(release).await?;
     let (split, journal) = open(&ground).await?;
     let holder = ground.holder().await?;
-    let open = OpenCanary::new(ground.release.as_str(), &journal, split.weight, holder);
+    let open = OpenCanary::new(ground.release.as_str(), &journal, &split, holder);
     let abandoned = matches!(open.whereabouts, Whereabouts::Abandoned);
     session.ui.answer(&open);
     Ok(if abandoned {
@@ -147,7 +147,7 @@ async fn end(
         verdict,
         release: ground.release.to_string(),
         weight: weight.percent(),
-        split: SplitResult::new(split.weight, &Share::default()),
+        split: SplitResult::new(split.weight, split.matches.as_ref(), &Share::default()),
         reason: reason.to_owned(),
         simulated: ended.simulated,
         versions: Versions {

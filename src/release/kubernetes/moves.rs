@@ -29,7 +29,6 @@ use crate::{
     },
     spec::OnFailure,
     traffic::{Change, Router, Split},
-    weight::Weight,
 };
 
 /// What every move of a release on a cluster needs to know.
@@ -327,11 +326,8 @@ impl Move<'_> {
             (version.clone(), None)
         };
         Change {
-            live,
             candidate,
-            weight: Weight::ZERO,
-            journal: None,
-            run: self.run.to_owned(),
+            ..Change::all_to(&live, self.run)
         }
     }
 

@@ -113,13 +113,7 @@ impl Pools<'_> {
         record.history.promote(version, keep);
         record::write(self.cluster, self.release, &mut record).await?;
         let ends = self.ends(recipe.as_ref());
-        let change = Change {
-            live: version.clone(),
-            candidate: None,
-            weight: Weight::ZERO,
-            journal: None,
-            run: String::new(),
-        };
+        let change = Change::all_to(version, "");
         ends.stable_service(self.router, &change).await?;
         self.wait_for(version).await?;
         if let Some(recipe) = &recipe {

@@ -62,6 +62,7 @@ impl Move<'_> {
             live: version.cloned(),
             candidate: None,
             weight: Weight::ZERO,
+            matches: None,
             journal: None,
         };
         planned.state.split = self.client.set_split(&change).await?;

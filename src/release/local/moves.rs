@@ -183,6 +183,7 @@ impl Move<'_> {
             live: live.or_else(|| Some(version.clone())),
             candidate: beside.then(|| version.clone()),
             weight: Weight::ZERO,
+            matches: None,
             journal: None,
         };
         self.client.set_split(&change).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::{Endpoint, VERSION_HEADER, WEIGHT_HEADER};
-use crate::{name::VersionId, weight::Weight};
+use crate::{header_match::HeaderMatch, name::VersionId, weight::Weight};
 
 const TIME_MAX: Duration = Duration::from_secs(5);
 
@@ -65,11 +65,15 @@ impl Looker {
         })
     }
 
-    pub async fn look(&self) -> Result<Looked, reqwest::Error> {
+    /// One look, by a request that `matches` where that is given.
+    pub async fn look(&self, matches: Option<&HeaderMatch>) -> Result<Looked, reqwest::Error> {
         let url = format!("{}/v1/models", self.endpoint.url.trim_end_matches('/'));
         let mut request = self.client.get(url);
         if let Some(host) = &self.endpoint.host {
             request = request.header(http::header::HOST, host);
+        }
+        if let Some(header) = matches {
+            request = request.header(header.name(), header.value());
         }
         let answer = request.send().await?;
         let header = |name: &str| answer.headers().get(name)?.to_str().ok();
@@ -84,7 +88,7 @@ impl Looker {
     pub async fn wait_for_weight(&self, weight: Weight) {
         let mut in_a_row = 0;
         while in_a_row < IN_A_ROW {
-            match self.look().await {
+            match self.look(None).await {
                 Ok(looked) if looked.weight == Some(weight.percent()) => in_a_row += 1,
                 Ok(_) | Err(_) => {
                     in_a_row = 0;
@@ -99,7 +103,7 @@ impl Looker {
         let deadline = Instant::now() + limit;
         let mut tally = Tally::default();
         loop {
-            let looked = self.look().await.ok();
+            let looked = self.look(None).await.ok();
             if let Some(seen) = tally.take(looked, version.as_str()) {
                 return seen;
             }

@@ -1,12 +1,10 @@
 //! The one write that changes a split: a JSON Patch that holds only for what was read.
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::rules::{Identify, Wanted, rewrite};
-use crate::{
-    name::{ReleaseName, VersionId},
-    traffic::Change,
-};
+use super::rules::{Identify, Own, Wanted, rewrite};
+use crate::{header_match::HeaderMatch, name::ReleaseName, traffic::Change};
 
 /// The run that owns the route's split; empty where none does.
 pub const RUN: &str = "infer.dev/run";
@@ -14,7 +12,8 @@ pub const RUN: &str = "infer.dev/run";
 /// The canary's journal, as JSON.
 pub const JOURNAL: &str = "infer.dev/canary";
 
-/// Which versions the backends are: `{"live": …, "candidate": …}`.
+/// Which versions the backends are, and which requests are the candidate's whatever its
+/// weight: `{"live": …, "candidate": …, "match": "header:x-beta=1"}`, the last where there is one.
 pub const SPLIT: &str = "infer.dev/split";
 
 /// What of a route a change depends on. Two reads with the same of it are the
@@ -35,6 +34,17 @@ impl Basis {
             split: annotation(route, SPLIT),
         }
     }
+
+    /// What the route's record says under `field`.
+    pub(super) fn recorded<T: DeserializeOwned>(&self, field: &str) -> Option<T> {
+        let record: Value = serde_json::from_str(self.split.as_deref()?).ok()?;
+        serde_json::from_value(record.get(field)?.clone()).ok()
+    }
+
+    /// The requests that the rules send to the candidate whatever its weight.
+    pub(super) fn matches(&self) -> Option<HeaderMatch> {
+        self.recorded("match")
+    }
 }
 
 pub(super) fn annotation(object: &Value, name: &str) -> Option<String> {
@@ -47,6 +57,8 @@ pub(super) fn annotation(object: &Value, name: &str) -> Option<String> {
 pub(super) enum Unpatchable {
     #[error("no rule of it sends traffic to a version of the release")]
     NoRule,
+    #[error("a rule of its own already asks for {0}")]
+    Taken(HeaderMatch),
     #[error("the object has no {0}")]
     Incomplete(&'static str),
 }
@@ -63,9 +75,20 @@ pub(super) fn build(
         live: &change.live,
         candidate: change.candidate.as_ref(),
         weight: change.weight,
+        matches: change.matches.as_ref(),
         identify,
     };
-    let rules = rewrite(&basis.rules, release, &wanted).ok_or(Unpatchable::NoRule)?;
+    let written = basis.matches();
+    let own = Own {
+        release,
+        matches: written.as_ref(),
+    };
+    if let Some(wanted) = change.matches.as_ref().filter(|_| written.is_none())
+        && own.is_taken(&basis.rules, wanted)
+    {
+        return Err(Unpatchable::Taken(wanted.clone()));
+    }
+    let rules = rewrite(&basis.rules, &own, &wanted).ok_or(Unpatchable::NoRule)?;
     let mut operations = tests(route, &basis)?;
     operations.push(json!({"op": "replace", "path": "/spec/rules", "value": rules}));
     operations.extend(annotations(route, change));
@@ -135,17 +158,17 @@ fn annotations(route: &Value, change: &Change) -> Vec<Value> {
         JOURNAL,
         change.journal.as_ref().map(Value::to_string),
     ));
-    operations.extend(set(
-        route,
-        SPLIT,
-        Some(split(&change.live, change.candidate.as_ref())),
-    ));
+    operations.extend(set(route, SPLIT, Some(record(change))));
     operations
 }
 
-/// The record of which version is which.
-pub fn split(live: &VersionId, candidate: Option<&VersionId>) -> String {
-    json!({"live": live, "candidate": candidate}).to_string()
+/// [`SPLIT`] as `change` makes it.
+pub fn record(change: &Change) -> String {
+    let mut record = json!({"live": change.live, "candidate": change.candidate});
+    if let Some(matches) = &change.matches {
+        record["match"] = json!(matches);
+    }
+    record.to_string()
 }
 
 /// `add` replaces what is there; `remove` needs it to be there.
@@ -184,6 +207,7 @@ mod tests {
             live: "v3c1f2a90b".parse().unwrap(),
             candidate: Some("v7aa01c44e".parse().unwrap()),
             weight: Weight::try_from(10).unwrap(),
+            matches: None,
             journal,
             run: "r-1".to_owned(),
         }

@@ -39,9 +39,14 @@ impl Answer for Ending {
         } else {
             ""
         };
+        // At the end of a run by shares, or after one by a header, the weight tells all.
+        let part = match (&self.split.matches, self.verdict) {
+            (Some(header), Verdict::Held) => header.to_string(),
+            _ => format!("{}%", self.weight),
+        };
         format!(
-            "{verdict}: {} {} at {}%, {}{counts}{simulated}",
-            self.release, candidate.version, self.weight, self.reason
+            "{verdict}: {} {} at {part}, {}{counts}{simulated}",
+            self.release, candidate.version, self.reason
         )
     }
 }
@@ -61,12 +66,15 @@ impl Answer for OpenCanary {
             (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
             (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
         };
+        let part = self
+            .matches
+            .clone()
+            .unwrap_or_else(|| format!("{}%", self.weight));
         let mut text = format!(
-            "{}: live {}, candidate {} at {}%, step {} of {}, run {}: {who}",
+            "{}: live {}, candidate {} at {part}, step {} of {}, run {}: {who}",
             paint.bold(&self.release),
             self.live,
             self.candidate,
-            self.weight,
             self.step,
             self.steps,
             self.run

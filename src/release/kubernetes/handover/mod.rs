@@ -235,11 +235,9 @@ impl Move<'_> {
             return Ok(());
         };
         let change = Change {
-            live: handover.live.clone(),
             candidate: Some(version.clone()),
             weight,
-            journal: None,
-            run: self.run.to_owned(),
+            ..Change::all_to(&handover.live, self.run)
         };
         let written = router.write(split, &change).await?;
         planned.split = Some(written);
@@ -293,13 +291,7 @@ impl Move<'_> {
             && let Some(router) = &planned.router
         {
             let split = router.read().await?;
-            let change = Change {
-                live: handover.live.clone(),
-                candidate: None,
-                weight: Weight::ZERO,
-                journal: None,
-                run: self.run.to_owned(),
-            };
+            let change = Change::all_to(&handover.live, self.run);
             planned.split = Some(router.write(&split, &change).await?);
             self.ends().stable_service(router, &change).await?;
             // A gateway that is behind must not lose what it still sends to.
