@@ -50,7 +50,7 @@ fn a_gateway_that_does_not_move_is_noticed_and_not_judged() {
     let controller = namespace.bed.component("contour");
     let mut run = canary(
         &namespace,
-        &["--weight", "50", "--for", "30s", "--pool-noise", "1%"],
+        &["--weight", "50", "--for", "20s", "--pool-noise", "1%"],
     );
     run.event("begun");
     controller.stop();
