@@ -11,6 +11,23 @@ const VALUE_BYTES_MAX: usize = 4_096;
 /// What infer's own headers start with; they choose a version already.
 const OWN: &str = "x-infer-";
 
+/// Who one is; a match is written where many may read it.
+const SECRET: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
+
+/// Of one connection or of the message's frame (RFC 9110 §7.6.1, §6.4, §7.2): no two requests
+/// can be told apart by them.
+const FRAME: [&str; 9] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// Requests that carry this header once, with exactly this value: `header:x-beta=1`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -40,6 +57,12 @@ pub enum HeaderMatchError {
     #[error("{0} is infer's own header: it names a version already")]
     Own(String),
     #[error(
+        "{0} holds a secret, and a match is written where others read it; use a header of its own"
+    )]
+    Secret(String),
+    #[error("{0} belongs to the connection, not to who asks; use a header of its own")]
+    Frame(String),
+    #[error(
         "a header's value is 1 to {VALUE_BYTES_MAX} printable ASCII characters, no space around"
     )]
     Value,
@@ -61,6 +84,12 @@ impl FromStr for HeaderMatch {
         }
         if name.starts_with(OWN) {
             return Err(HeaderMatchError::Own(name));
+        }
+        if SECRET.contains(&name.as_str()) {
+            return Err(HeaderMatchError::Secret(name));
+        }
+        if FRAME.contains(&name.as_str()) {
+            return Err(HeaderMatchError::Frame(name));
         }
         let printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
         if !(1..=VALUE_BYTES_MAX).contains(&value.len()) || !printable || value.trim() != value {
@@ -120,5 +149,10 @@ mod tests {
             read("header:X-Infer-Version=v1"),
             HeaderMatchError::Own(_)
         ));
+        assert!(matches!(
+            read("header:Cookie=a"),
+            HeaderMatchError::Secret(_)
+        ));
+        assert!(matches!(read("header:Host=a"), HeaderMatchError::Frame(_)));
     }
 }

@@ -11,6 +11,7 @@ use super::{
     judge::Ruling,
     plan::{OnInterrupt, OnUndecided},
     ports::{Fleet, Measure, Traffic, promote, roll_back},
+    reason::reason_of,
     state::State,
 };
 use crate::{
@@ -28,6 +29,7 @@ pub enum Stopped {
     /// The weight stays, the journal stays open.
     Frozen {
         weight: Weight,
+        matches: Option<HeaderMatch>,
     },
 }
 
@@ -325,8 +327,13 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             OnUndecided::Restore => {
                 let weight = journal.original_weight;
                 let before = (weight, journal.original_match.clone());
-                self.write(state, split, before, |journal| journal.held = true)
+                let restored = self
+                    .write(state, split, before, |journal| journal.held = true)
                     .await?;
+                let reason = match restored.matches {
+                    Some(header) => format!("{reason}; {header} is back"),
+                    None => reason,
+                };
                 Ok(self.ended(state.ending(Verdict::Undecided, weight, reason)))
             }
         }
@@ -349,12 +356,14 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             (self.on_event)(Event::Frozen {
                 release: self.traffic.name(),
                 weight,
+                matches: frozen.matches.clone(),
                 again_s,
                 next: four_commands(self.traffic.name()),
             });
             let again = tokio::time::timeout(self.again, self.interrupt.beyond(signals));
             if !asked || again.await.is_err() {
-                return Ok(Stopped::Frozen { weight });
+                let matches = frozen.matches;
+                return Ok(Stopped::Frozen { weight, matches });
             }
             return self.back(state, &frozen, "interrupted twice").await;
         }
@@ -378,15 +387,5 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     fn ended(&self, mut ending: Ending) -> Stopped {
         ending.release = self.traffic.name();
         Stopped::Ended(Box::new(ending))
-    }
-}
-
-fn reason_of(signals: Signals) -> &'static str {
-    use crate::interrupt::EndedBy;
-    match signals.ended_by {
-        Some(EndedBy::Terminate) => "interrupted by SIGTERM",
-        Some(EndedBy::HangUp) => "interrupted by SIGHUP",
-        Some(EndedBy::OutputClosed) => "interrupted: nobody reads the output",
-        None => "interrupted by Ctrl-C",
     }
 }

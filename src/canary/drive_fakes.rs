@@ -98,6 +98,8 @@ pub(super) struct FakeMeasure<'a> {
     pub(super) obeyed: f64,
     /// The weight that looks are sent by, where there are looks.
     pub(super) looks_by: Option<u8>,
+    /// Whether the gateway sends by the header of a match, where there are looks with it.
+    pub(super) heeds_header: Option<bool>,
     pub(super) at_s: Option<(u64, Box<dyn FnOnce() + Send + 'a>)>,
 }
 
@@ -112,8 +114,30 @@ impl<'a> FakeMeasure<'a> {
             failing: 0.0,
             obeyed: 1.0,
             looks_by: None,
+            heeds_header: None,
             at_s: None,
         }
+    }
+
+    fn looks(&self, now_ms: u64) -> Vec<Look> {
+        let by_header = self.heeds_header.map(|heeds| {
+            let (arm, weight) = if heeds {
+                (Arm::Candidate, 100)
+            } else {
+                (Arm::Live, 0)
+            };
+            let with_it = Look {
+                arm: Some(arm),
+                matched: true,
+                ..look(now_ms, weight)
+            };
+            [look(now_ms, 0), with_it]
+        });
+        let by_share = self.looks_by.map(|by| look(now_ms, by));
+        by_share
+            .into_iter()
+            .chain(by_header.into_iter().flatten())
+            .collect()
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -144,7 +168,7 @@ impl<'a> FakeMeasure<'a> {
 fn look(started_ms: u64, by: u8) -> Look {
     Look {
         started_ms,
-        arm: Arm::Live,
+        arm: Some(Arm::Live),
         weight: Some(by),
         matched: false,
     }
@@ -180,11 +204,7 @@ impl Measure for FakeMeasure<'_> {
         Ok(Reading {
             now_ms,
             requests: (0..count).map(|_| self.observed(now_ms)).collect(),
-            looks: self
-                .looks_by
-                .map(|by| look(now_ms, by))
-                .into_iter()
-                .collect(),
+            looks: self.looks(now_ms),
             ..Reading::default()
         })
     }

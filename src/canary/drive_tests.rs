@@ -3,6 +3,7 @@
 use super::{
     Event, Stopped, Verdict,
     drive_fakes::*,
+    journal::Journal,
     plan::{OnInterrupt, OnUndecided},
 };
 use crate::{interrupt::EndedBy, weight::Weight};
@@ -165,7 +166,7 @@ async fn without_a_terminal_a_signal_freezes_on_demand() {
     let mut measure = FakeMeasure::new(&scene.traffic);
     measure.at_s = Some((3, Box::new(|| scene.trigger.end(EndedBy::Terminate))));
     let stopped = scene.drive(&mut measure).await.unwrap();
-    assert!(matches!(stopped, Stopped::Frozen { weight } if weight.percent() == 10));
+    assert!(matches!(stopped, Stopped::Frozen { weight, .. } if weight.percent() == 10));
     let journal = scene.traffic.now().journal.unwrap();
     assert_eq!(journal["frozen"], true);
 }
@@ -256,4 +257,71 @@ async fn a_b_by_a_header_moves_no_share_and_is_left_as_it_was_by_a_later_run() {
     assert_eq!(ending.verdict, Verdict::Undecided, "{}", ending.reason);
     let after = later.traffic.now();
     assert_eq!((after.weight, after.matches), (Weight::ZERO, beta));
+    assert!(
+        ending.reason.ends_with("header:x-beta=1 is back"),
+        "{}",
+        ending.reason
+    );
+}
+
+fn by_header() -> Scene {
+    let mut scene = Scene::new(&[0]);
+    scene.asked.hold = true;
+    scene.asked.matches = "header:x-beta=1".parse().ok();
+    scene.asked.step_limit = std::time::Duration::from_secs(40);
+    scene
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_heed_the_header_is_said_in_the_result() {
+    for (heeds, said) in [(false, "match-wrong"), (true, "match-proven")] {
+        let scene = by_header();
+        let mut measure = FakeMeasure::new(&scene.traffic);
+        measure.heeds_header = Some(heeds);
+        let ending = scene.ending(&mut measure).await;
+        let told = ending
+            .reason
+            .contains("not sent by header:x-beta=1 as asked");
+        assert_eq!(told, !heeds, "{}", ending.reason);
+        let events = scene.events.lock().unwrap();
+        let news: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::MatchWrong { .. } => Some("match-wrong"),
+                Event::MatchProven { .. } => Some("match-proven"),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(news, [said]);
+    }
+}
+
+#[tokio::test]
+async fn a_match_that_is_frozen_stays_and_is_resumed_and_a_signal_ends_it() {
+    let mut scene = by_header();
+    scene.on_terminal = true;
+    let mut measure = FakeMeasure::new(&scene.traffic);
+    measure.at_s = Some((3, Box::new(|| scene.trigger.interrupt())));
+    let stopped = scene.drive(&mut measure).await.unwrap();
+    assert!(matches!(
+        stopped,
+        Stopped::Frozen {
+            matches: Some(_),
+            ..
+        }
+    ));
+    drop(measure);
+    let frozen = scene.traffic.now();
+    assert_eq!(frozen.matches, scene.asked.matches);
+
+    let mut later = by_header();
+    later.traffic = scene.traffic;
+    let journal = Journal::read(&frozen.journal.unwrap()).unwrap();
+    assert_eq!(journal.plan, later.journal().plan);
+    let mut measure = FakeMeasure::new(&later.traffic);
+    measure.at_s = Some((3, Box::new(|| later.trigger.end(EndedBy::Terminate))));
+    let ending = later.ending(&mut measure).await;
+    assert!(ending.interrupted);
+    let split = later.traffic.now();
+    assert_eq!((split.candidate, split.matches), (None, None));
 }

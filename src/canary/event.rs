@@ -35,11 +35,11 @@ pub enum Event {
         header: HeaderMatch,
         looks: u32,
     },
-    /// The last ones of either kind reached the other version.
+    /// Too many of those with the header, or without it, reached the other version or nobody.
     MatchWrong {
         header: HeaderMatch,
-        with_it: u32,
-        without_it: u32,
+        with_it: bool,
+        without_it: bool,
     },
     /// Requests that named no version arrive as asked.
     SplitProven {
@@ -67,6 +67,7 @@ pub enum Event {
     Frozen {
         release: String,
         weight: Weight,
+        matches: Option<HeaderMatch>,
         again_s: u64,
         next: Vec<String>,
     },

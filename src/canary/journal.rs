@@ -91,6 +91,11 @@ mod tests {
         let value = journal.to_value();
         assert_eq!(value["run_id"], "c18bcfe56800-4d");
         assert_eq!(Journal::read(&value).unwrap(), journal);
+        // As they were before there were matches.
+        assert_eq!(
+            (value.get("original_match"), value["plan"].get("match")),
+            (None, None)
+        );
         assert_eq!(journal.weight().percent(), 20);
         assert!(Journal::read(&serde_json::json!({"run_id": "x"})).is_err());
     }

@@ -150,11 +150,9 @@ impl Plan {
         &self.steps
     }
 
-    /// Whether users' requests are to meet the candidate at all.
-    pub fn moves_traffic(&self) -> bool {
-        self.promote
-            || self.matches.is_some()
-            || self.steps.iter().any(|step| *step != Weight::ZERO)
+    /// Whether a part of users' requests is to meet the candidate.
+    pub fn splits_traffic(&self) -> bool {
+        self.matches.is_some() || self.steps.iter().any(|step| *step != Weight::ZERO)
     }
 
     pub fn step_limit(&self) -> Duration {
@@ -214,6 +212,8 @@ pub(super) mod tests {
         assert_eq!(plan.steps().len(), 2);
         assert_eq!(plan.rules().steps, 2);
         assert!(!Plan::new(&asked(&[10])).unwrap().promote);
+        // A move of everything needs nothing that splits.
+        assert!(plan.splits_traffic() && !Plan::new(&asked(&[0, 100])).unwrap().splits_traffic());
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub enum Chosen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Look {
     pub started_ms: u64,
-    pub arm: Arm,
+    /// `None`: nobody answered, or without saying who; known only where a header is looked by.
+    pub arm: Option<Arm>,
     /// The weight it was sent by, in percent; `None` by a write from before the canary.
     pub weight: Option<u8>,
     /// Whether it carried the header of the plan's match.

@@ -6,24 +6,46 @@ use super::{
     state::State,
     tally::{Side, Sides},
 };
+use crate::interrupt::{EndedBy, Signals};
+
+/// Why a run is ended by its operator.
+pub(super) fn reason_of(signals: Signals) -> &'static str {
+    match signals.ended_by {
+        Some(EndedBy::Terminate) => "interrupted by SIGTERM",
+        Some(EndedBy::HangUp) => "interrupted by SIGHUP",
+        Some(EndedBy::OutputClosed) => "interrupted: nobody reads the output",
+        None => "interrupted by Ctrl-C",
+    }
+}
 
 impl State {
     /// `--hold`: what the time has shown, where there is no ruling.
     pub(super) fn compared(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
-        format!("compared for {waited} s: {}", self.seen())
+        format!("compared for {waited} s: {}{}", self.seen(), self.astray())
     }
 
     pub(super) fn out_of_time(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
-        let split = self.wrong_share().map_or_else(String::new, |share| {
+        format!(
+            "not decided within {waited} s: {}{}",
+            self.seen(),
+            self.astray()
+        )
+    }
+
+    /// Where requests are not split as was asked.
+    fn astray(&self) -> String {
+        if let Some(header) = self.wrong_match() {
+            return format!("; requests are not sent by {header} as asked");
+        }
+        self.wrong_share().map_or_else(String::new, |share| {
             format!(
                 "; the split is {}, not {}",
                 percent(share.measured().unwrap_or(0.0)),
                 self.journal().weight()
             )
-        });
-        format!("not decided within {waited} s: {}{split}", self.seen())
+        })
     }
 
     /// The changes as they are known.

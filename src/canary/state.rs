@@ -15,7 +15,7 @@ use super::{
     tally::{Evidence, Tally, seconds},
     view::{MetricView, VerdictView, VersionView, View},
 };
-use crate::{load::ServerFigures, weight::Weight};
+use crate::{header_match::HeaderMatch, load::ServerFigures, weight::Weight};
 
 /// How long after its end a block is judged: by then its last requests have been read.
 const LAG_MS: u64 = 500;
@@ -117,6 +117,17 @@ impl State {
 
     pub(super) fn standing(&self) -> Option<&Standing> {
         self.standing.as_ref()
+    }
+
+    /// Whether requests are not split as was asked.
+    fn is_not_as_asked(&self) -> bool {
+        self.split == Split::Wrong || self.matched.as_ref().is_some_and(Matched::is_wrong)
+    }
+
+    /// The header whose senders do not all meet the candidate, or others do.
+    pub(super) fn wrong_match(&self) -> Option<&HeaderMatch> {
+        let header = self.journal.plan.matches.as_ref();
+        header.filter(|_| self.is_not_as_asked())
     }
 
     /// What is measured in place of the share that was asked, where that is so.
@@ -223,14 +234,17 @@ impl State {
         let asked = self.journal.weight().percent();
         let ours = |look: &&Look| look.started_ms >= self.step_ms;
         for look in reading.looks.iter().filter(ours) {
-            if let Some(matched) = &mut self.matched {
-                matched.look(look);
-            } else if look.weight == Some(asked) {
-                self.tally.share.add(Share::of(look.arm));
-                self.behind = Share::default();
-            } else {
-                self.behind.add(Share::of(look.arm));
-            }
+            let Some(matched) = &mut self.matched else {
+                let share = look.arm.map(Share::of).unwrap_or_default();
+                if look.weight == Some(asked) {
+                    self.tally.share.add(share);
+                    self.behind = Share::default();
+                } else {
+                    self.behind.add(share);
+                }
+                continue;
+            };
+            matched.look(look);
         }
     }
 
@@ -283,7 +297,7 @@ impl State {
         let standing = self.standing.as_ref()?;
         match standing.ruling {
             Ruling::Open => None,
-            Ruling::NotWorse if self.split == Split::Wrong => None,
+            Ruling::NotWorse if self.is_not_as_asked() => None,
             Ruling::NotWorse => Some((Ruling::NotWorse, self.not_worse())),
             Ruling::Worse { subject } => Some((standing.ruling, self.worse(subject, standing))),
         }

@@ -24,6 +24,7 @@ use crate::{
     name::VersionId,
     registry::Location,
     traffic::Split,
+    ui::part,
     weight::Weight,
 };
 
@@ -143,8 +144,8 @@ async fn prepare(
     let split = ground.router.read().await?;
     let before = held_run(&split, ground.release.as_str())?;
     let first = plan.steps()[0];
-    if plan.moves_traffic() {
-        ground.router.splits()?;
+    if plan.splits_traffic() {
+        ground.router.splits(plan.matches.as_ref()).await?;
     }
     let candidate = wanted(args, first, &run, &split, ground, held, session).await?;
     if candidate == split.live {
@@ -266,7 +267,10 @@ fn answer(
     session: &Session,
 ) -> Result<Outcome, Failure> {
     match stopped {
-        Stopped::Frozen { weight } => Err(frozen(ground, weight)),
+        Stopped::Frozen { weight, matches } => {
+            let part = part(weight.percent(), matches.as_ref());
+            Err(frozen(ground, &part))
+        }
         Stopped::Ended(ending) => {
             let ending: &Ending = &ending;
             // The verdict first: a disk that is full by now must not swallow it.
@@ -280,11 +284,11 @@ fn answer(
     }
 }
 
-fn frozen(ground: &Ground, weight: Weight) -> Failure {
+fn frozen(ground: &Ground, part: &str) -> Failure {
     let release = &ground.release;
     Failure {
         kind: Kind::Interrupted,
-        message: format!("the canary of {release} is frozen at {weight}"),
+        message: format!("the canary of {release} is frozen at {part}"),
         causes: Vec::new(),
         hints: canary::four_commands(release),
     }

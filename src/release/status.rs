@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::header_match::HeaderMatch;
+
 /// One release.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Status {
@@ -41,7 +43,7 @@ pub struct CanaryStatus {
 impl CanaryStatus {
     /// Reads a canary's journal; one that nobody drives was left behind, unless somebody
     /// meant it to stay.
-    pub fn of(run: &str, journal: &Value, driven: bool) -> Self {
+    pub fn of(run: &str, journal: &Value, matches: Option<&HeaderMatch>, driven: bool) -> Self {
         let says = |key: &str| journal.get(key).and_then(Value::as_bool).unwrap_or(false);
         let state = if driven {
             CanaryState::Running
@@ -53,11 +55,10 @@ impl CanaryStatus {
             CanaryState::Abandoned
         };
         let updated = journal.get("updated_ms").and_then(Value::as_i64);
-        let matches = journal.pointer("/plan/match").and_then(Value::as_str);
         Self {
             run: run.to_owned(),
             state,
-            matches: matches.map(ToOwned::to_owned),
+            matches: matches.map(ToString::to_string),
             updated: updated
                 .and_then(|ms| Timestamp::from_millisecond(ms).ok())
                 .map(|at| format!("{at:.0}")),
@@ -121,17 +122,17 @@ mod tests {
     #[test]
     fn an_open_journal_that_nobody_drives_is_abandoned_unless_somebody_meant_that() {
         let written = json!({"run_id": "r1", "updated_ms": 1_700_000_000_000_i64});
-        let left = CanaryStatus::of("r1", &written, false);
+        let left = CanaryStatus::of("r1", &written, None, false);
         assert_eq!(left.state, CanaryState::Abandoned);
         assert_eq!(left.updated.as_deref(), Some("2023-11-14T22:13:20Z"));
         assert_eq!(
-            CanaryStatus::of("r1", &written, true).state,
+            CanaryStatus::of("r1", &written, None, true).state,
             CanaryState::Running
         );
         for (key, state) in [("held", CanaryState::Held), ("frozen", CanaryState::Frozen)] {
             let mut journal = written.clone();
             journal[key] = json!(true);
-            assert_eq!(CanaryStatus::of("r1", &journal, false).state, state);
+            assert_eq!(CanaryStatus::of("r1", &journal, None, false).state, state);
         }
     }
 }

@@ -29,12 +29,13 @@ pub use self::{
 use self::{
     owner::{foreign, last_writer},
     passage::between,
-    patch::{Basis, Unpatchable, annotation, build, restore},
+    patch::{Basis, Unpatchable, admits, annotation, build, restore},
     rules::{Own, shares},
 };
 use super::{Change, Error, Split};
 use crate::{
     cluster::{self, Cluster, apply::json_patch, kind::HTTP_ROUTE},
+    header_match::HeaderMatch,
     name::{ReleaseName, VersionId},
     weight::Weight,
 };
@@ -106,6 +107,12 @@ impl HttpRoute {
         self.split(&self.object().await?)
     }
 
+    /// Whether its rules have room for a match.
+    pub async fn admits(&self, wanted: &HeaderMatch) -> Result<(), Error> {
+        let route = self.object().await?;
+        admits(&route, &self.release, wanted).map_err(|why| self.unpatchable(&why))
+    }
+
     /// Whether every gateway has taken the route over as it stands now.
     pub async fn acceptance(&self) -> Result<Acceptance, Error> {
         Ok(acceptance(&self.object().await?))
@@ -143,16 +150,18 @@ impl HttpRoute {
             }
         }
         for step in steps {
+            // Its senders are the last to meet a candidate that goes.
+            let ended = read.matches.clone();
             read = self.write_once(&read, &step).await?;
-            self.taken_over(step.weight).await;
+            self.taken_over(step.weight, ended.as_ref()).await;
         }
         self.write_once(&read, change).await
     }
 
     /// Waits a while for proxies to send by `weight`; more than waiting cannot be done here.
-    async fn taken_over(&self, weight: Weight) {
+    async fn taken_over(&self, weight: Weight, ended: Option<&HeaderMatch>) {
         if let Some(Ok(looker)) = self.endpoint.as_ref().map(Looker::new) {
-            drop(timeout(TAKES_OVER, looker.wait_for_weight(weight)).await);
+            drop(timeout(TAKES_OVER, looker.wait_for_weight(weight, ended)).await);
         }
         sleep(SETTLES).await;
     }

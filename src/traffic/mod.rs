@@ -49,11 +49,13 @@ impl Router {
         }
     }
 
-    /// Whether requests can be split here at all, rather than moved as a whole.
-    pub fn splits(&self) -> Result<(), Error> {
-        match self {
-            Self::Local(_) | Self::HttpRoute(_) => Ok(()),
-            Self::Service(service) => Err(service.whole()),
+    /// Whether requests can be split here at all, rather than moved as a whole, and by `matches`
+    /// where that is given.
+    pub async fn splits(&self, matches: Option<&HeaderMatch>) -> Result<(), Error> {
+        match (self, matches) {
+            (Self::HttpRoute(route), Some(wanted)) => route.admits(wanted).await,
+            (Self::Local(_) | Self::HttpRoute(_), _) => Ok(()),
+            (Self::Service(service), _) => Err(service.whole()),
         }
     }
 

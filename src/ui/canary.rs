@@ -4,7 +4,7 @@ mod answer;
 
 use serde_json::{Value, json};
 
-use super::{Paint, Screen, Show, bar, count, percent, seconds, sparkline};
+use super::{Paint, Screen, Show, bar, count, part, percent, seconds, sparkline};
 use crate::{
     canary::{
         Begun, Event,
@@ -12,6 +12,7 @@ use crate::{
         share::Share,
         view::{MetricView, View},
     },
+    header_match::HeaderMatch,
     weight::Weight,
 };
 
@@ -58,9 +59,13 @@ impl Show for Event {
             Self::Frozen {
                 release,
                 weight,
+                matches,
                 next,
                 ..
-            } => json!({"event": "frozen", "release": release, "weight": weight, "next": next}),
+            } => json!({
+                "event": "frozen", "release": release, "weight": weight, "match": matches,
+                "next": next,
+            }),
             Self::Note { text } => json!({"event": "noticed", "message": text}),
             Self::Warning { text } => json!({"event": "warning", "message": text}),
         })
@@ -101,10 +106,7 @@ impl Show for Event {
                 header,
                 with_it,
                 without_it,
-            } => screen.warn(&format!(
-                "not sent as asked: the last {with_it} requests with {header} and the last \
-                 {without_it} without it reached the other version"
-            )),
+            } => screen.warn(&astray(header, *with_it, *without_it)),
             Self::SplitProven { asked, share } => screen.line(&format!(
                 "split as asked: {asked} asked, {}",
                 measured(share)
@@ -131,11 +133,13 @@ impl Show for Event {
             Self::Frozen {
                 release,
                 weight,
+                matches,
                 again_s,
                 next,
             } => {
                 screen.clear();
-                screen.line(&format!("{release} is frozen at {weight}. What next:"));
+                let part = part(weight.percent(), matches.as_ref());
+                screen.line(&format!("{release} is frozen at {part}. What next:"));
                 for command in next {
                     screen.line(&format!("  {command}"));
                 }
@@ -147,6 +151,15 @@ impl Show for Event {
             Self::Warning { text } => screen.warn(text),
         }
     }
+}
+
+fn astray(header: &HeaderMatch, with_it: bool, without_it: bool) -> String {
+    let who = match (with_it, without_it) {
+        (true, true) => "requests with it and without it",
+        (true, false) => "requests with it",
+        (false, _) => "requests without it",
+    };
+    format!("not sent by {header} as asked: {who} do not reach the version they should")
 }
 
 fn named(event: &str, value: Value) -> Value {

@@ -2,6 +2,15 @@
 
 use std::time::Duration;
 
+/// The requests that meet a candidate: `10%`, `header:x-beta=1`, or both.
+pub fn part(percent: u8, header: Option<&impl ToString>) -> String {
+    match (percent, header) {
+        (0, Some(header)) => header.to_string(),
+        (_, Some(header)) => format!("{percent}% and {}", header.to_string()),
+        (_, None) => format!("{percent}%"),
+    }
+}
+
 /// `1 layer`, `2 layers`.
 pub fn count(number: u64, of: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -29,7 +29,7 @@ use std::{
 use serde_json::{Value, json};
 
 pub use self::{
-    figure::{bar, bytes, count, percent, rate, seconds, sparkline},
+    figure::{bar, bytes, count, part, percent, rate, seconds, sparkline},
     inspect::InspectView,
     local::Served,
     paint::{Color, Paint},

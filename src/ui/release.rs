@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, count, difference, result, seconds};
+use super::{Answer, Paint, Screen, Show, count, difference, part, result, seconds};
 use crate::{
     name::VersionId,
     release::{
@@ -222,10 +222,7 @@ fn canary_lines(status: &Status, canary: &CanaryStatus, paint: Paint) -> [String
         CanaryState::Frozen => paint.yellow(format!("frozen since {since}")),
         CanaryState::Abandoned => paint.red(format!("abandoned since {since}")),
     };
-    let part = canary
-        .matches
-        .clone()
-        .unwrap_or_else(|| format!("{}%", status.weight));
+    let part = part(status.weight, canary.matches.as_ref());
     [
         format!("  canary {} at {part}: {state}", canary.run),
         format!(

@@ -52,29 +52,33 @@ pub(super) fn start(
             ticks.tick().await;
             with_it = matches.is_some() && !with_it;
             let started_ms = now_ms();
-            // Who does not answer says nothing about the split; probes see that it fails.
             let header = matches.as_ref().filter(|_| with_it);
-            let Ok(answer) = looker.look(header).await else {
-                continue;
+            let answer = looker.look(header).await.ok();
+            let said = answer.as_ref().and_then(|answer| answer.version.as_deref());
+            let arm = match said {
+                Some(said) if *said == versions[0] => Some(Arm::Live),
+                Some(said) if *said == versions[1] => Some(Arm::Candidate),
+                _ => None,
             };
-            let arm = match answer.version.as_deref() {
-                Some(said) if *said == versions[0] => Arm::Live,
-                Some(said) if *said == versions[1] => Arm::Candidate,
-                _ => {
-                    unsaid += 1;
-                    if unsaid < UNSAID_MAX {
-                        continue;
-                    }
+            if arm.is_some() {
+                unsaid = 0;
+            } else if answer.is_some() {
+                unsaid += 1;
+                if unsaid >= UNSAID_MAX {
                     // Nobody may be left to hear it.
                     let _ = sender.send(Looked::Unsaid).await;
                     return;
                 }
-            };
-            unsaid = 0;
+            }
+            // Who does not answer says nothing about a share, and probes see that it fails; no
+            // probe goes the way of a header.
+            if arm.is_none() && header.is_none() {
+                continue;
+            }
             let look = Look {
                 started_ms,
                 arm,
-                weight: answer.weight,
+                weight: answer.and_then(|answer| answer.weight),
                 matched: with_it,
             };
             if sender.send(Looked::At(look)).await.is_err() {

@@ -91,6 +91,7 @@ pub async fn drive(
             cluster: setting.cluster,
             release: setting.release,
             router: setting.router,
+            matched: journal.plan.matches.as_ref(),
             endpoint: setting.endpoint,
             on_event: setting.on_release_event,
             interrupt: setting.interrupt,

@@ -16,6 +16,7 @@ use crate::{
         release_args::{self, Found},
     },
     error::Failure,
+    header_match::HeaderMatch,
     home::Home,
     load::Prompts,
     local::{self, Client, Holder, Launch},
@@ -192,7 +193,7 @@ impl Held<'_> {
                 release::local::deploy::deploy(&deploy).await?;
             }
             Hold::There { cluster, lock } => {
-                let pools = self.pools(cluster, session, &on_event);
+                let pools = self.pools(cluster, None, session, &on_event);
                 let replicas = pools.replicas_for(bring.live, bring.weight).await?;
                 let deploy = deploy::OnCluster {
                     cluster,
@@ -278,7 +279,7 @@ impl Held<'_> {
             }
             Hold::There { cluster, lock } => {
                 let fleet = ClusterFleet {
-                    pools: self.pools(cluster, session, &on_event),
+                    pools: self.pools(cluster, split.matches.as_ref(), session, &on_event),
                     live: &journal.live,
                     history: self.ground.history(),
                     on_event: &|event| ui.show(&event),
@@ -301,6 +302,7 @@ impl Held<'_> {
     fn pools<'a>(
         &'a self,
         cluster: &'a Cluster,
+        matched: Option<&'a HeaderMatch>,
         session: &'a Session,
         on_event: &'a (dyn Fn(ReleaseEvent) + Send + Sync),
     ) -> Pools<'a> {
@@ -308,6 +310,7 @@ impl Held<'_> {
             cluster,
             release: &self.ground.release,
             router: &self.ground.router,
+            matched,
             endpoint: self.ground.endpoint(),
             on_event,
             interrupt: &session.interrupt,

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, header::HOST};
 use tokio::time::sleep;
 
 use crate::{
+    header_match::HeaderMatch,
     load::{self, Api, Client, Connection, Timeouts},
     name::{ReleaseName, VersionId},
     release::{Error, event::Event, one_word},
@@ -46,18 +47,20 @@ impl<'a> Front<'a> {
         Self { release, endpoint }
     }
 
-    /// Waits until `version` alone answers through the gateway. Where that cannot be seen
+    /// Waits until `version` alone answers through the gateway, those too that sent the header
+    /// of a match that has `ended`. Where that cannot be seen
     /// from here, or nobody says who answers, it only waits.
     pub(super) async fn moved(
         &self,
         version: &VersionId,
+        ended: Option<&HeaderMatch>,
         on_event: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<(), Error> {
         let Some(endpoint) = &self.endpoint else {
             return Ok(());
         };
         let seen = match Looker::new(endpoint) {
-            Ok(looker) => looker.wait_for(version, FOLLOWS).await,
+            Ok(looker) => looker.wait_for(version, ended, FOLLOWS).await,
             Err(_) => Seen::Unreachable,
         };
         match seen {

@@ -277,7 +277,7 @@ impl Move<'_> {
     async fn met(&self, version: &VersionId, seconds: &mut PhaseSeconds) -> Result<(), Error> {
         let router = router(self.cluster, self.release).await?;
         let front = Front::new(self.release, router.as_ref(), self.endpoint);
-        front.moved(version, self.on_event).await?;
+        front.moved(version, None, self.on_event).await?;
         let took = front
             .first_token(version, &self.recipe.served_model)
             .await?;

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     cluster::Cluster,
+    header_match::HeaderMatch,
     interrupt::Interrupt,
     name::{ReleaseName, VersionId},
     release::{Error, event::Event},
@@ -58,6 +59,8 @@ pub struct Pools<'a> {
     pub cluster: &'a Cluster,
     pub release: &'a ReleaseName,
     pub router: &'a Router,
+    /// The requests that met the candidate by their header until its verdict.
+    pub matched: Option<&'a HeaderMatch>,
     /// `traffic.endpoint`, in place of the Gateway's own address.
     pub endpoint: Option<&'a str>,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
@@ -141,7 +144,7 @@ impl Pools<'_> {
     /// A gateway that still sends to a version must not lose it.
     async fn wait_for(&self, winner: &VersionId) -> Result<(), Error> {
         let front = Front::new(self.release, Some(self.router), self.endpoint);
-        front.moved(winner, self.on_event).await
+        front.moved(winner, self.matched, self.on_event).await
     }
 
     async fn known(&self, version: &VersionId) -> Result<(Record, Option<Recipe>), Error> {

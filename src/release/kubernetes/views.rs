@@ -85,6 +85,7 @@ fn canary(split: &Split, driven: bool) -> Option<CanaryStatus> {
     Some(CanaryStatus::of(
         split.run()?,
         split.journal.as_ref()?,
+        split.matches.as_ref(),
         driven,
     ))
 }

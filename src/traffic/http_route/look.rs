@@ -84,11 +84,13 @@ impl Looker {
         })
     }
 
-    /// Waits until all answers say that they were sent by `weight`.
-    pub async fn wait_for_weight(&self, weight: Weight) {
-        let mut in_a_row = 0;
-        while in_a_row < IN_A_ROW {
-            match self.look(None).await {
+    /// Waits until all answers say that they were sent by `weight`; every other request carries
+    /// the header of the match that has `ended`.
+    pub async fn wait_for_weight(&self, weight: Weight, ended: Option<&HeaderMatch>) {
+        let (mut in_a_row, mut with_it) = (0, false);
+        while in_a_row < in_a_row_of(ended) {
+            with_it = !with_it;
+            match self.look(ended.filter(|_| with_it)).await {
                 Ok(looked) if looked.weight == Some(weight.percent()) => in_a_row += 1,
                 Ok(_) | Err(_) => {
                     in_a_row = 0;
@@ -98,12 +100,23 @@ impl Looker {
         }
     }
 
-    /// Waits until `version` alone answers, or for `limit`.
-    pub async fn wait_for(&self, version: &VersionId, limit: Duration) -> Seen {
+    /// Waits until `version` alone answers, or for `limit`; every other request carries the
+    /// header of the match that has `ended`.
+    pub async fn wait_for(
+        &self,
+        version: &VersionId,
+        ended: Option<&HeaderMatch>,
+        limit: Duration,
+    ) -> Seen {
         let deadline = Instant::now() + limit;
-        let mut tally = Tally::default();
+        let mut tally = Tally {
+            wanted: in_a_row_of(ended),
+            ..Tally::default()
+        };
+        let mut with_it = false;
         loop {
-            let looked = self.look(None).await.ok();
+            with_it = !with_it;
+            let looked = self.look(ended.filter(|_| with_it)).await.ok();
             if let Some(seen) = tally.take(looked, version.as_str()) {
                 return seen;
             }
@@ -117,9 +130,20 @@ impl Looker {
     }
 }
 
+/// [`IN_A_ROW`] of each kind.
+fn in_a_row_of(matches: Option<&HeaderMatch>) -> u32 {
+    if matches.is_some() {
+        2 * IN_A_ROW
+    } else {
+        IN_A_ROW
+    }
+}
+
 /// Answers so far (pure).
 #[derive(Debug, Default)]
 struct Tally {
+    /// Right ones in a row that are enough.
+    wanted: u32,
     right: u32,
     unsaid: u32,
     unreachable: u32,
@@ -163,9 +187,9 @@ impl Tally {
                 self.wrong = false;
             }
         }
-        if self.right >= IN_A_ROW {
+        if self.right >= self.wanted {
             Some(Seen::Moved)
-        } else if self.unsaid >= IN_A_ROW {
+        } else if self.unsaid >= self.wanted {
             Some(Seen::Unsaid)
         } else {
             None
@@ -179,6 +203,13 @@ mod tests {
 
     const WANTED: &str = "v3c1f2a90b";
 
+    fn tally() -> Tally {
+        Tally {
+            wanted: in_a_row_of(None),
+            ..Tally::default()
+        }
+    }
+
     fn answer(status: u16, version: Option<&str>) -> Looked {
         Looked {
             status,
@@ -189,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_gateway_has_moved_once_nobody_else_answers_for_a_while() {
-        let mut tally = Tally::default();
+        let mut tally = tally();
         for _ in 0..20 {
             assert_eq!(tally.take(Some(answer(200, Some(WANTED))), WANTED), None);
         }
@@ -209,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_gateways_own_errors_are_no_answer_and_a_silent_one_is_not_for_us_to_see() {
-        let mut tally = Tally::default();
+        let mut tally = tally();
         for _ in 0..100 {
             assert_eq!(tally.take(Some(answer(503, None)), WANTED), None);
         }

@@ -16,6 +16,9 @@ pub const JOURNAL: &str = "infer.dev/canary";
 /// weight: `{"live": …, "candidate": …, "match": "header:x-beta=1"}`, the last where there is one.
 pub const SPLIT: &str = "infer.dev/split";
 
+/// Rules of an `HTTPRoute` (Gateway API v1, `HTTPRouteSpec.rules`).
+const RULES_MAX: usize = 16;
+
 /// What of a route a change depends on. Two reads with the same of it are the
 /// same to us, whatever else moved.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,8 +60,10 @@ pub(super) fn annotation(object: &Value, name: &str) -> Option<String> {
 pub(super) enum Unpatchable {
     #[error("no rule of it sends traffic to a version of the release")]
     NoRule,
-    #[error("a rule of its own already asks for {0}")]
-    Taken(HeaderMatch),
+    #[error("a rule of it asks for the header {0} already")]
+    Taken(String),
+    #[error("with the match it would have {0} rules, an HTTPRoute has {RULES_MAX} at most")]
+    TooManyRules(usize),
     #[error("the object has no {0}")]
     Incomplete(&'static str),
 }
@@ -83,16 +88,39 @@ pub(super) fn build(
         release,
         matches: written.as_ref(),
     };
-    if let Some(wanted) = change.matches.as_ref().filter(|_| written.is_none())
-        && own.is_taken(&basis.rules, wanted)
-    {
-        return Err(Unpatchable::Taken(wanted.clone()));
+    if let Some(wanted) = &change.matches {
+        admit(&basis.rules, &own, wanted)?;
     }
     let rules = rewrite(&basis.rules, &own, &wanted).ok_or(Unpatchable::NoRule)?;
     let mut operations = tests(route, &basis)?;
     operations.push(json!({"op": "replace", "path": "/spec/rules", "value": rules}));
     operations.extend(annotations(route, change));
     Ok(Value::Array(operations))
+}
+
+/// Whether `route` has room for a match.
+pub(super) fn admits(
+    route: &Value,
+    release: &ReleaseName,
+    wanted: &HeaderMatch,
+) -> Result<(), Unpatchable> {
+    let basis = Basis::of(route);
+    let written = basis.matches();
+    let own = Own {
+        release,
+        matches: written.as_ref(),
+    };
+    admit(&basis.rules, &own, wanted)
+}
+
+fn admit(rules: &[Value], own: &Own<'_>, wanted: &HeaderMatch) -> Result<(), Unpatchable> {
+    if own.is_taken(rules, wanted) {
+        return Err(Unpatchable::Taken(wanted.name().to_owned()));
+    }
+    match own.count_matched(rules) {
+        0..=RULES_MAX => Ok(()),
+        too_many => Err(Unpatchable::TooManyRules(too_many)),
+    }
 }
 
 /// The patch that puts `before` back over what `written` became, and nothing else.
@@ -309,5 +337,26 @@ mod tests {
         moved["metadata"]["labels"] = json!({"team": "a"});
         moved["spec"]["hostnames"] = json!(["chat.example.com"]);
         assert_eq!(Basis::of(&moved), Basis::of(&route(&json!({RUN: ""}))));
+    }
+
+    #[test]
+    fn a_match_is_refused_where_a_rule_asks_for_its_header_or_rules_run_out() {
+        let (chat, beta) = ("chat".parse().unwrap(), "header:x-beta=1".parse().unwrap());
+        let mut found = route(&json!({}));
+        assert_eq!(admits(&found, &chat, &beta), Ok(()));
+        let own = found["spec"]["rules"][0].clone();
+        let mut asking = own.clone();
+        asking["matches"] = json!([{"headers": [{"name": "X-Beta", "value": "2"}]}]);
+        found["spec"]["rules"] = json!([own, asking]);
+        let taken = Err(Unpatchable::Taken("x-beta".to_owned()));
+        assert_eq!(admits(&found, &chat, &beta), taken);
+        // A match that is replaced by one whose header a rule asks for.
+        found["metadata"]["annotations"] = json!({SPLIT: r#"{"match": "header:x-old=1"}"#});
+        assert_eq!(admits(&found, &chat, &beta), taken);
+        found["spec"]["rules"] = json!([own, own, own, own, own]);
+        assert_eq!(
+            admits(&found, &chat, &beta),
+            Err(Unpatchable::TooManyRules(20))
+        );
     }
 }

@@ -49,20 +49,29 @@ pub(super) struct Own<'a> {
 
 impl Own<'_> {
     fn is_default(&self, rule: &Value) -> bool {
-        let made = |rule: &Value| {
-            let matched =
-                |written: &HeaderMatch| asks_always(rule, written.name(), Some(written.value()));
-            asks_always(rule, VERSION_HEADER, None) || self.matches.is_some_and(matched)
-        };
-        sends_to_release(rule, self.release) && !made(rule)
+        sends_to_release(rule, self.release) && !self.is_made(rule)
     }
 
-    /// Whether a rule that was found here asks for what `wanted` would ask for.
+    fn is_made(&self, rule: &Value) -> bool {
+        let written = self.matches;
+        let matched =
+            |written: &HeaderMatch| asks_always(rule, written.name(), Some(written.value()));
+        sends_to_release(rule, self.release)
+            && (asks_always(rule, VERSION_HEADER, None) || written.is_some_and(matched))
+    }
+
+    /// Whether a rule that was found here asks for the header already, with whatever value: of
+    /// two matches on one header a gateway follows the first alone (Gateway API, `HTTPRouteMatch`).
     pub(super) fn is_taken(&self, rules: &[Value], wanted: &HeaderMatch) -> bool {
-        let asks = |rule: &Value| {
-            matches(rule).any(|one| asks_for(one, wanted.name(), Some(wanted.value())))
-        };
-        rules.iter().any(|rule| self.is_default(rule) && asks(rule))
+        let asks = |rule: &Value| matches(rule).any(|one| asks_for(one, wanted.name(), None));
+        rules.iter().any(|rule| !self.is_made(rule) && asks(rule))
+    }
+
+    /// How many rules there are while there are two versions and a match.
+    pub(super) fn count_matched(&self, rules: &[Value]) -> usize {
+        let found = rules.iter().filter(|rule| !self.is_made(rule));
+        let own = found.clone().filter(|rule| self.is_default(rule));
+        found.count() + 3 * own.count()
     }
 }
 
@@ -130,18 +139,21 @@ pub(super) fn shares(rules: &[Value], own: &Own<'_>) -> Vec<(VersionId, u64)> {
 /// The rules that express `wanted`; `None` where no rule sends traffic to the release.
 pub(super) fn rewrite(rules: &[Value], own: &Own<'_>, wanted: &Wanted<'_>) -> Option<Vec<Value>> {
     let release = own.release;
-    let mut rewritten = Vec::new();
+    let (mut rewritten, mut last) = (Vec::new(), Vec::new());
     let mut found = false;
     for rule in rules {
         if !sends_to_release(rule, release) {
             rewritten.push(rule.clone());
         } else if own.is_default(rule) {
             found = true;
-            rewritten.extend(asking(rule, release, wanted));
+            rewritten.extend(pins(rule, release, wanted));
             rewritten.push(default(rule, release, wanted));
+            last.extend(matched(rule, release, wanted));
         }
         // Rules of before that ask for a header are not carried over: they are made anew.
     }
+    // Of rules that ask for as much the first is followed: everybody else's go before.
+    rewritten.extend(last);
     found.then_some(rewritten)
 }
 
@@ -169,43 +181,49 @@ fn default(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Value {
     rule
 }
 
-/// While there are two versions: a rule each, so that probes can ask for either, then that
-/// of the match. Of rules that ask for as many headers the first is followed.
-fn asking(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Vec<Value> {
+/// One rule a version while there are two, so that probes can ask for either.
+fn pins(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Vec<Value> {
     let Some(candidate) = wanted.candidate else {
         return Vec::new();
     };
-    let ask = |name: &str, value: &str, version: &VersionId, split_by: Option<Weight>| {
-        let mut asking = rule.clone();
-        // Names of rules are unique within a route.
-        if let Some(fields) = asking.as_object_mut() {
-            fields.remove("name");
-        }
-        let mut matches = match rule.get("matches").and_then(Value::as_array) {
-            Some(matches) if !matches.is_empty() => matches.clone(),
-            _ => vec![json!({"path": {"type": "PathPrefix", "value": "/"}})],
-        };
-        for one in &mut matches {
-            let header = json!({"type": "Exact", "name": name, "value": value});
-            match one.get_mut("headers").and_then(Value::as_array_mut) {
-                Some(headers) => headers.push(header),
-                None => one["headers"] = json!([header]),
-            }
-        }
-        asking["matches"] = Value::Array(matches);
-        let mut backend = backend(rule, release, version, wanted.identify, split_by);
-        backend["weight"] = json!(100);
-        asking["backendRefs"] = json!([backend]);
-        asking
+    [wanted.live, candidate]
+        .map(|version| {
+            let backend = backend(rule, release, version, wanted.identify, None);
+            asking(rule, VERSION_HEADER, version.as_str(), backend)
+        })
+        .into()
+}
+
+/// The rule that sends what the match asks for to the candidate.
+fn matched(rule: &Value, release: &ReleaseName, wanted: &Wanted<'_>) -> Option<Value> {
+    let (header, candidate) = wanted.matches.zip(wanted.candidate)?;
+    let by = Some(Weight::ALL);
+    let backend = backend(rule, release, candidate, wanted.identify, by);
+    Some(asking(rule, header.name(), header.value(), backend))
+}
+
+/// A copy of the rule that also asks for the header, and sends to one backend.
+fn asking(rule: &Value, name: &str, value: &str, mut backend: Value) -> Value {
+    let mut asking = rule.clone();
+    // Names of rules are unique within a route.
+    if let Some(fields) = asking.as_object_mut() {
+        fields.remove("name");
+    }
+    let mut matches = match rule.get("matches").and_then(Value::as_array) {
+        Some(matches) if !matches.is_empty() => matches.clone(),
+        _ => vec![json!({"path": {"type": "PathPrefix", "value": "/"}})],
     };
-    let pin = |version: &VersionId| ask(VERSION_HEADER, version.as_str(), version, None);
-    let mut rules = vec![pin(wanted.live), pin(candidate)];
-    rules.extend(
-        wanted
-            .matches
-            .map(|header| ask(header.name(), header.value(), candidate, Some(Weight::ALL))),
-    );
-    rules
+    for one in &mut matches {
+        let header = json!({"type": "Exact", "name": name, "value": value});
+        match one.get_mut("headers").and_then(Value::as_array_mut) {
+            Some(headers) => headers.push(header),
+            None => one["headers"] = json!([header]),
+        }
+    }
+    asking["matches"] = Value::Array(matches);
+    backend["weight"] = json!(100);
+    asking["backendRefs"] = json!([backend]);
+    asking
 }
 
 /// A backend like those of the rule, but of `version`; filters of others are kept.

@@ -171,11 +171,12 @@ fn a_route_that_sends_nothing_to_the_release_is_refused() {
 }
 
 #[test]
-fn a_match_is_a_rule_before_the_default_one_and_goes_without_a_trace() {
+fn a_match_is_the_last_rule_and_goes_without_a_trace() {
     let beta: HeaderMatch = "header:x-beta=1".parse().unwrap();
     let written = write_matched(&rules(), Some(CANDIDATE), 0, [None, Some(&beta)]);
     assert_eq!(written.len(), 5);
-    let matched = &written[2];
+    assert_eq!(written[3], rules()[1]);
+    let matched = &written[4];
     assert_eq!(
         matched["matches"][0],
         json!({"path": {"type": "PathPrefix", "value": "/v1"},
@@ -202,12 +203,23 @@ fn a_match_is_a_rule_before_the_default_one_and_goes_without_a_trace() {
 }
 
 #[test]
-fn a_rule_of_somebody_elses_that_asks_for_the_same_header_is_seen() {
+fn a_rule_that_asks_for_the_same_header_is_seen_whatever_its_value_and_whoever_it_is_for() {
     let beta: HeaderMatch = "header:X-Beta=1".parse().unwrap();
     let mut found = rules();
     assert!(!own(&chat()).is_taken(&found, &beta));
     found[0]["matches"][0]["headers"] = json!([{"name": "X-BETA", "value": "1"}]);
     assert!(own(&chat()).is_taken(&found, &beta));
     found[0]["matches"][0]["headers"][0]["value"] = json!("2");
-    assert!(!own(&chat()).is_taken(&found, &beta));
+    assert!(own(&chat()).is_taken(&found, &beta));
+    let mut elsewhere = rules();
+    elsewhere[1]["matches"][0]["headers"] = json!([{"name": "x-beta", "value": "1"}]);
+    assert!(own(&chat()).is_taken(&elsewhere, &beta));
+    let written = write_matched(&rules(), Some(CANDIDATE), 0, [None, Some(&beta)]);
+    let release = chat();
+    let own = Own {
+        release: &release,
+        matches: Some(&beta),
+    };
+    assert!(!own.is_taken(&written, &beta), "its own is not");
+    assert_eq!(own.count_matched(&written), written.len());
 }

@@ -7,7 +7,7 @@ use crate::{
         Ending, Verdict,
         open::{OpenCanary, Whereabouts},
     },
-    ui::{Answer, Paint, count, result},
+    ui::{Answer, Paint, count, part, result},
 };
 
 impl Answer for Ending {
@@ -39,11 +39,12 @@ impl Answer for Ending {
         } else {
             ""
         };
-        // At the end of a run by shares, or after one by a header, the weight tells all.
-        let part = match (&self.split.matches, self.verdict) {
-            (Some(header), Verdict::Held) => header.to_string(),
-            _ => format!("{}%", self.weight),
-        };
+        // Any other verdict has ended the match.
+        let header = self.split.matches.as_ref();
+        let part = part(
+            self.weight,
+            header.filter(|_| self.verdict == Verdict::Held),
+        );
         format!(
             "{verdict}: {} {} at {part}, {}{counts}{simulated}",
             self.release, candidate.version, self.reason
@@ -66,10 +67,7 @@ impl Answer for OpenCanary {
             (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
             (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
         };
-        let part = self
-            .matches
-            .clone()
-            .unwrap_or_else(|| format!("{}%", self.weight));
+        let part = part(self.weight, self.matches.as_ref());
         let mut text = format!(
             "{}: live {}, candidate {} at {part}, step {} of {}, run {}: {who}",
             paint.bold(&self.release),

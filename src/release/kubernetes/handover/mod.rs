@@ -296,7 +296,7 @@ impl Move<'_> {
             self.ends().stable_service(router, &change).await?;
             // A gateway that is behind must not lose what it still sends to.
             let front = Front::new(self.release, Some(router), self.endpoint);
-            drop(front.moved(&handover.live, self.on_event).await);
+            drop(front.moved(&handover.live, None, self.on_event).await);
         }
         if self.on_failure == OnFailure::Keep {
             let old = progress.old.unwrap_or(handover.was);
