@@ -281,3 +281,20 @@ fn slow_candidates_are_found_as_fast_as_ever() {
     }
     assert!(later.is_empty(), "{}", later.join("\n"));
 }
+
+#[test]
+fn a_candidate_several_times_slower_is_found_on_a_very_noisy_pool_too() {
+    let world = World {
+        requests_per_s: 10.0,
+        weight: 0.5,
+        probing: true,
+        noise_sd: 0.3,
+        time_scale_s: 45.0,
+        ttft: 4f64.ln(),
+    };
+    let said = &run_all(&[world], 100)[0];
+    let times = said.iter().map(|said| said.worse);
+    let [p50, p90] = [0.5, 0.9].map(|q| quantile(times.clone(), q));
+    println!("{p50:?} {p90:?}");
+    assert!(p90.is_some_and(|found| found <= 30), "{p50:?} {p90:?}");
+}
