@@ -3,6 +3,8 @@
 use http::Method;
 use serde_json::Value;
 
+use crate::object::Object;
+
 use super::{
     Cluster, Error, conflict,
     conflict::FieldConflict,
@@ -26,7 +28,7 @@ pub enum Apply {
 
 /// Applies one object and returns what the server made of it. Fields that
 /// another manager owns are never taken: they are named in the error.
-pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Value, Error> {
+pub async fn apply(cluster: &Cluster, object: &Value, mode: Apply) -> Result<Object, Error> {
     match send(cluster, object, mode, Force::No).await {
         // Our own earlier create, patch or scale: another operation counts as another manager.
         Err(Error::FieldConflicts { conflicts, .. }) if all_ours(&conflicts) => {
@@ -54,7 +56,7 @@ async fn send(
     object: &Value,
     mode: Apply,
     force: Force,
-) -> Result<Value, Error> {
+) -> Result<Object, Error> {
     let (kind, name) = identify(cluster, object).await?;
     let shown = kind.name(&cluster.namespace, &name);
     let act = match mode {
@@ -72,7 +74,8 @@ async fn send(
         APPLY,
         object,
     );
-    cluster.call(&request).await.map_err(|error| match error {
+    let applied = cluster.call(&request).await.map(Object::from);
+    applied.map_err(|error| match error {
         Error::Refused { act, status } => {
             let conflicts = conflict::of_status(&status);
             if conflicts.is_empty() {
@@ -111,7 +114,7 @@ pub async fn plan(cluster: &Cluster, objects: &[Value]) -> Result<Vec<ObjectDiff
         let live = cluster.get(&kind, &name).await?;
         let dry_run = apply(cluster, wanted, Apply::DryRun).await?;
         let shown = format!("{} {name}", kind.kind);
-        diffs.push(diff::object(&shown, live.as_ref(), &dry_run));
+        diffs.push(diff::object(&shown, live.as_deref(), &dry_run));
     }
     Ok(diffs)
 }
@@ -142,7 +145,7 @@ pub async fn json_patch(
     kind: &Kind,
     name: &str,
     patch: &Value,
-) -> Result<Value, Error> {
+) -> Result<Object, Error> {
     let shown = kind.name(&cluster.namespace, name);
     let uri = kind.object(&cluster.namespace, name);
     let request = Request::send(
@@ -158,7 +161,8 @@ pub async fn json_patch(
         JSON_PATCH,
         patch,
     );
-    cluster.call(&request).await.map_err(|error| match error {
+    let patched = cluster.call(&request).await.map(Object::from);
+    patched.map_err(|error| match error {
         Error::Refused { status, .. }
             if status.is_conflict() || is_failed_test(&status.message) =>
         {
@@ -202,7 +206,7 @@ pub async fn replace(
     kind: &Kind,
     name: &str,
     object: &Value,
-) -> Result<Value, Error> {
+) -> Result<Object, Error> {
     let uri = kind.object(&cluster.namespace, name);
     write(
         cluster,
@@ -219,7 +223,7 @@ pub async fn create(
     kind: &Kind,
     name: &str,
     object: &Value,
-) -> Result<Value, Error> {
+) -> Result<Object, Error> {
     let uri = kind.collection(&cluster.namespace);
     write(
         cluster,
@@ -236,7 +240,7 @@ async fn write(
     (act, method, uri): (&str, Method, String),
     shown: String,
     object: &Value,
-) -> Result<Value, Error> {
+) -> Result<Object, Error> {
     let request = Request::send(
         format!("{act} {shown}"),
         method,
@@ -247,6 +251,7 @@ async fn write(
     cluster
         .call(&request)
         .await
+        .map(Object::from)
         .map_err(|error| changed(error, shown))
 }
 

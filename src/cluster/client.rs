@@ -12,6 +12,8 @@ use kube::{client::Body, core::Status};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use crate::object::Object;
+
 use super::{
     Error,
     config::{Target, configure, secure},
@@ -215,28 +217,28 @@ impl Cluster {
     }
 
     /// The object, or `None` where there is none of that name.
-    pub async fn get(&self, kind: &Kind, name: &str) -> Result<Option<Value>, Error> {
+    pub async fn get(&self, kind: &Kind, name: &str) -> Result<Option<Object>, Error> {
         let act = format!("read {}", kind.name(&self.namespace, name));
         let request = Request::get(act, kind.object(&self.namespace, name));
         match self.call(&request).await {
-            Ok(object) => Ok(Some(object)),
+            Ok(object) => Ok(Some(object.into())),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// All objects of a kind in this namespace that match a label selector.
-    pub async fn list(&self, kind: &Kind, selector: &str) -> Result<Vec<Value>, Error> {
+    pub async fn list(&self, kind: &Kind, selector: &str) -> Result<Vec<Object>, Error> {
         self.pages(kind, &kind.collection(&self.namespace), selector)
             .await
     }
 
     /// All objects of a kind in every namespace.
-    pub async fn list_everywhere(&self, kind: &Kind, selector: &str) -> Result<Vec<Value>, Error> {
+    pub async fn list_everywhere(&self, kind: &Kind, selector: &str) -> Result<Vec<Object>, Error> {
         self.pages(kind, &kind.everywhere(), selector).await
     }
 
-    async fn pages(&self, kind: &Kind, path: &str, selector: &str) -> Result<Vec<Value>, Error> {
+    async fn pages(&self, kind: &Kind, path: &str, selector: &str) -> Result<Vec<Object>, Error> {
         let act = format!("list {}", kind.plural);
         let mut items = Vec::new();
         let mut next = String::new();
@@ -251,7 +253,12 @@ impl Cluster {
             let request = Request::get(&act, format!("{path}{}", query(&pairs)));
             let mut page = self.call(&request).await?;
             if let Some(Value::Array(found)) = page.get_mut("items").map(Value::take) {
-                items.extend(found);
+                items.extend(found.into_iter().map(|mut item| {
+                    // Items of a list come without the two.
+                    item["apiVersion"] = Value::String(kind.api_version());
+                    item["kind"] = Value::String(kind.kind.to_string());
+                    Object::from(item)
+                }));
             }
             next = match page.pointer("/metadata/continue").and_then(Value::as_str) {
                 Some(token) if !token.is_empty() => token.to_owned(),

@@ -16,12 +16,15 @@ use super::{
 pub async fn explain(cluster: &Cluster, deployment: &str, selector: &str) -> Option<Finding> {
     let mut observed = Observed::new(deployment);
     let pods = cluster.list(&POD, selector).await.ok()?;
-    for pod in pods.iter().filter_map(typed::read::<Pod>) {
+    for pod in pods.iter().filter_map(|pod| typed::read::<Pod>(pod)) {
         observed.pod(watcher::Event::Apply(pod));
     }
     // Without events there is less to say, and still something.
     let events = cluster.list(&EVENT, "").await.unwrap_or_default();
-    for event in events.iter().filter_map(typed::read::<Event>) {
+    for event in events
+        .iter()
+        .filter_map(|event| typed::read::<Event>(event))
+    {
         observed.event(watcher::Event::Apply(event));
     }
     observed.complete(cluster).await;

@@ -7,7 +7,8 @@ use k8s_openapi::{
     apimachinery::pkg::api::resource::Quantity,
 };
 use serde::Serialize;
-use serde_json::Value;
+
+use crate::object::Object;
 
 use super::{
     Cluster, Error,
@@ -296,13 +297,14 @@ pub async fn read(cluster: &Cluster) -> Result<Vec<NodeGpus>, Error> {
 }
 
 /// Objects of a newer server that this version cannot read are left out.
-pub(super) fn all_typed<T: serde::de::DeserializeOwned>(objects: &[Value]) -> Vec<T> {
-    objects.iter().filter_map(typed::read).collect()
+pub(super) fn all_typed<T: serde::de::DeserializeOwned>(objects: &[Object]) -> Vec<T> {
+    let read = |object: &Object| typed::read(object);
+    objects.iter().filter_map(read).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

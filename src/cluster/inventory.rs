@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-pub use crate::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
 use crate::name::{ReleaseName, VersionId};
+use crate::object::Object;
+pub use crate::object::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
 
 use super::{
     Cluster, Error,
@@ -80,10 +81,10 @@ fn identity(object: &Value) -> (&str, &str) {
 /// `keep` does not speak for. Objects without our labels never appear.
 pub fn to_prune(
     release: &ReleaseName,
-    live: &[Value],
-    wanted: &[Value],
-    keep: impl Fn(&Value) -> bool,
-) -> Vec<Value> {
+    live: &[Object],
+    wanted: &[Object],
+    keep: impl Fn(&Object) -> bool,
+) -> Vec<Object> {
     let mut gone: Vec<_> = live
         .iter()
         .filter(|object| is_ours(object, release))
@@ -92,7 +93,7 @@ pub fn to_prune(
         .filter(|object| {
             !wanted
                 .iter()
-                .any(|other| identity(other) == identity(object))
+                .any(|other| other.identity() == object.identity())
         })
         .filter(|object| !keep(object))
         .cloned()
@@ -102,11 +103,11 @@ pub fn to_prune(
 }
 
 /// Every object of the release in this namespace, with `apiVersion` and `kind` set.
-pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Value>, Error> {
+pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Object>, Error> {
     let selector = of_release(release);
     let mut found = Vec::new();
     for kind in KINDS {
-        found.extend(listed(cluster, &kind, &selector).await?);
+        found.extend(cluster.list(&kind, &selector).await?);
     }
     for (api_version, name) in EXTENSIONS {
         let known = match (api_version, name) {
@@ -117,23 +118,13 @@ pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Value>
             Err(Error::KindUnknown { .. }) => continue,
             known => known?,
         };
-        match listed(cluster, &kind, &selector).await {
+        match cluster.list(&kind, &selector).await {
             // The definition is not installed, or not ours to see: nothing of ours is there.
             Err(error) if error.is_not_found() || error.is_forbidden() => {}
             objects => found.extend(objects?),
         }
     }
     Ok(found)
-}
-
-async fn listed(cluster: &Cluster, kind: &Kind, selector: &str) -> Result<Vec<Value>, Error> {
-    let mut objects = cluster.list(kind, selector).await?;
-    for object in &mut objects {
-        // Items of a list come without the two.
-        object["apiVersion"] = Value::String(kind.api_version());
-        object["kind"] = Value::String(kind.kind.to_string());
-    }
-    Ok(objects)
 }
 
 /// Deletes one object of ours, and only the very one that was seen; already gone is fine.
@@ -192,8 +183,8 @@ mod tests {
 
     use super::*;
 
-    fn object(kind: &str, name: &str, labels: &Value) -> Value {
-        json!({"kind": kind, "metadata": {"name": name, "labels": labels, "uid": name}})
+    fn object(kind: &str, name: &str, labels: &Value) -> Object {
+        json!({"kind": kind, "metadata": {"name": name, "labels": labels, "uid": name}}).into()
     }
 
     fn ours() -> Value {
@@ -225,7 +216,7 @@ mod tests {
             &[object("Service", "chat", &json!({}))],
             |_| false,
         );
-        let names: Vec<_> = gone.iter().map(identity).collect();
+        let names: Vec<_> = gone.iter().map(Object::identity).collect();
         assert_eq!(names, [("HTTPRoute", "chat-old"), ("Service", "chat-old")]);
     }
 
@@ -235,10 +226,8 @@ mod tests {
         let mut owned = object("Service", "made-by-a-controller", &ours());
         owned["metadata"]["ownerReferences"] = json!([{"kind": "LeaderWorkerSet"}]);
         let live = [owned, object("Deployment", "chat-v1", &ours())];
-        let gone = to_prune(&chat, &live, &[], |object| {
-            identity(object).0 == "Deployment"
-        });
-        assert_eq!(gone, Vec::<Value>::new());
+        let gone = to_prune(&chat, &live, &[], |object| object.kind() == "Deployment");
+        assert_eq!(gone, Vec::<Object>::new());
     }
 
     #[test]

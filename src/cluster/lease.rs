@@ -79,7 +79,7 @@ pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Res
             }
         }
     }
-    let wanted = taken(&name, release, holder, found.as_ref(), Timestamp::now());
+    let wanted = taken(&name, release, holder, found.as_deref(), Timestamp::now());
     let written = match &found {
         None => create(cluster, &LEASE, &name, &wanted).await,
         Some(_) => replace(cluster, &LEASE, &name, &wanted).await,
@@ -99,7 +99,7 @@ pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Res
         release.clone(),
         name,
         holder.to_owned(),
-        lease,
+        lease.into_value(),
     ))
 }
 
@@ -238,7 +238,7 @@ async fn renew(
         pause = RENEWAL_AGAIN;
         match replace(cluster, &LEASE, name, &lease).await {
             Ok(renewed) => {
-                lease = renewed;
+                lease = renewed.into_value();
                 tell.send_replace(Sign::Renewed(began));
                 pause = RENEWAL;
             }
@@ -249,7 +249,7 @@ async fn renew(
                         == Some(holder) =>
                 {
                     // Our own write whose answer was lost, or somebody's label.
-                    lease = now;
+                    lease = now.into_value();
                 }
                 Ok(now) => {
                     let taker = now

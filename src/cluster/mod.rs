@@ -17,17 +17,18 @@ mod facts;
 pub mod follow;
 pub mod gpus;
 pub mod inventory;
-pub mod kind;
 pub mod lease;
 pub mod logs;
 mod observed;
 pub mod order;
-mod path;
 pub mod pod_proxy;
 pub mod pods;
 pub mod request;
 pub mod rollout;
 pub mod typed;
+
+pub use crate::object::kind;
+use crate::object::path;
 
 pub use self::{
     client::Cluster,

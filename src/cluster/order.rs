@@ -1,6 +1,6 @@
 //! In which order objects are applied; they are deleted in the opposite one.
 
-use serde_json::Value;
+use crate::object::Object;
 
 /// What others refer to comes first, what sends traffic comes last, so that
 /// nothing is ever reachable before it can answer.
@@ -33,19 +33,12 @@ fn rank(kind: &str) -> usize {
 }
 
 /// Sorts for applying; objects of one kind keep their order.
-pub fn for_apply(objects: &mut [Value]) {
-    objects.sort_by_key(|object| {
-        rank(
-            object
-                .get("kind")
-                .and_then(Value::as_str)
-                .unwrap_or_default(),
-        )
-    });
+pub fn for_apply(objects: &mut [Object]) {
+    objects.sort_by_key(|object| rank(object.kind()));
 }
 
 /// Sorts for deleting: routes first, what others refer to last.
-pub fn for_delete(objects: &mut [Value]) {
+pub fn for_delete(objects: &mut [Object]) {
     for_apply(objects);
     objects.reverse();
 }
@@ -56,11 +49,8 @@ mod tests {
 
     use super::*;
 
-    fn kinds(objects: &[Value]) -> Vec<&str> {
-        objects
-            .iter()
-            .map(|object| object["kind"].as_str().unwrap())
-            .collect()
+    fn kinds(objects: &[Object]) -> Vec<&str> {
+        objects.iter().map(Object::kind).collect()
     }
 
     #[test]
@@ -72,7 +62,7 @@ mod tests {
             "Service",
             "ServiceAccount",
         ]
-        .map(|kind| json!({"kind": kind}))
+        .map(|kind| Object::from(json!({"kind": kind})))
         .into();
         for_apply(&mut objects);
         assert_eq!(

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::error::Error;
 use crate::{
-    label::{MANAGED_BY, MANAGER, NAME, RELEASE, VERSION},
     name::VersionId,
+    object::label::{MANAGED_BY, MANAGER, NAME, RELEASE, VERSION},
     registry::Reference,
     spec::{
         Gateway, Metrics, Place, Quantity, Spec, Target,

@@ -37,6 +37,7 @@ use crate::{
     cluster::{self, Cluster, apply::json_patch, kind::HTTP_ROUTE},
     header_match::HeaderMatch,
     name::{ReleaseName, VersionId},
+    object::Object,
     weight::Weight,
 };
 
@@ -104,7 +105,8 @@ impl HttpRoute {
     }
 
     pub async fn read(&self) -> Result<Split, Error> {
-        self.split(&self.object().await?)
+        let object = self.object().await?;
+        self.split(&object)
     }
 
     /// Whether its rules have room for a match.
@@ -115,7 +117,8 @@ impl HttpRoute {
 
     /// Whether every gateway has taken the route over as it stands now.
     pub async fn acceptance(&self) -> Result<Acceptance, Error> {
-        Ok(acceptance(&self.object().await?))
+        let object = self.object().await?;
+        Ok(acceptance(&object))
     }
 
     /// Waits for the gateways' word on a route just created; silence is no error.
@@ -192,7 +195,7 @@ impl HttpRoute {
         self.split(&written)
     }
 
-    async fn patch(&self, before: &Value, change: &Change) -> Result<Value, Error> {
+    async fn patch(&self, before: &Object, change: &Change) -> Result<Object, Error> {
         let basis = Basis::of(before);
         let mut object = before.clone();
         for _ in 0..ATTEMPTS {
@@ -222,7 +225,7 @@ impl HttpRoute {
     }
 
     /// Waits for the gateways' word; takes the write back on a no.
-    async fn accepted(&self, before: &Value, written: &Value) -> Result<(), Error> {
+    async fn accepted(&self, before: &Object, written: &Object) -> Result<(), Error> {
         let deadline = Instant::now() + ACCEPTANCE_TIME_MAX;
         let mut object = written.clone();
         loop {
@@ -261,7 +264,7 @@ impl HttpRoute {
             .map_err(|error| self.failed("write", error))
     }
 
-    async fn object(&self) -> Result<Value, Error> {
+    async fn object(&self) -> Result<Object, Error> {
         let found = self.cluster.get(&HTTP_ROUTE, self.release.as_str()).await;
         match found {
             Ok(Some(route)) => Ok(route),

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     cluster::{self, Cluster, apply::json_patch, inventory::VERSION, kind::SERVICE},
     name::ReleaseName,
+    object::Object,
     weight::Weight,
 };
 
@@ -52,7 +53,8 @@ impl StableService {
     }
 
     pub async fn read(&self) -> Result<Split, Error> {
-        self.split(&self.object().await?)
+        let object = self.object().await?;
+        self.split(&object)
     }
 
     /// Moves everything to `change.live`; a share for a candidate is refused.
@@ -90,7 +92,7 @@ impl StableService {
         }
     }
 
-    async fn object(&self) -> Result<Value, Error> {
+    async fn object(&self) -> Result<Object, Error> {
         match self.cluster.get(&SERVICE, self.release.as_str()).await {
             Ok(Some(service)) => Ok(service),
             Ok(None) => Err(Error::NothingLive {

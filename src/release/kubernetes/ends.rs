@@ -82,14 +82,16 @@ impl Ends<'_> {
         let unknown = |version: &VersionId| record.history.find(version).is_none();
         if !there
             .iter()
-            .filter_map(version_of)
+            .filter_map(|object| version_of(object))
             .any(|version| unknown(&version))
         {
             return Ok(());
         }
         let all = inventory::find(self.cluster, self.release).await?;
         // Shared objects have no version and stay.
-        let kept = |object: &Value| version_of(object).is_none_or(|version| !unknown(&version));
+        let kept = |object: &crate::object::Object| {
+            version_of(object).is_none_or(|version| !unknown(&version))
+        };
         for object in inventory::to_prune(self.release, &all, &[], kept) {
             inventory::delete(self.cluster, &object).await?;
         }

@@ -20,6 +20,7 @@ use crate::{
     interrupt::Interrupt,
     load::{Api, Chunk, sse},
     name::{ReleaseName, VersionId},
+    object::Object,
     release::{
         Error,
         event::{Event, Phase, PhaseSeconds},
@@ -276,7 +277,7 @@ pub(super) async fn refuse_foreign(
 pub(super) async fn deployments(
     cluster: &Cluster,
     release: &ReleaseName,
-) -> Result<Vec<serde_json::Value>, Error> {
+) -> Result<Vec<Object>, Error> {
     let selector = of_release(release);
     Ok(cluster.list(&DEPLOYMENT, &selector).await?)
 }

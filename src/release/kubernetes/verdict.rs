@@ -87,7 +87,7 @@ impl Pools<'_> {
         };
         let up = find(candidate).ok_or_else(not_up)?;
         let has = replicas(up);
-        let needs = share_of(find(live).map_or(1, replicas), weight);
+        let needs = share_of(find(live).map_or(1, |live| replicas(live)), weight);
         if needs <= has && is_ready(up) {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Pools<'_> {
         let live = there
             .iter()
             .find(|deployment| version_of(deployment).as_ref() == Some(live));
-        Ok(share_of(live.map_or(1, replicas), weight))
+        Ok(share_of(live.map_or(1, |live| replicas(live)), weight))
     }
 
     /// `version` has all traffic: it is live from now on, with all its replicas, and

@@ -189,7 +189,7 @@ pub async fn delete(
         });
     }
     let lock = lease::lease_name(release);
-    let kept = |object: &Value| {
+    let kept = |object: &crate::object::Object| {
         // The lock is ours until the end and says so to others.
         super::objects::kind(object) == "Lease" && super::objects::name(object) == lock
     };

@@ -90,7 +90,7 @@ impl Move<'_> {
             let mut there = there.iter();
             there.find(|deployment| version_of(deployment).as_ref() == Some(version))
         };
-        let up = find(version).map_or(0, ready);
+        let up = find(version).map_or(0, |up| ready(up));
         let Some(old) = find(live).filter(|old| replicas(old) > 0) else {
             return Ok(None);
         };

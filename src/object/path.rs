@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 /// Escapes one path segment, so that a name never adds a segment or a query.
-pub(super) fn segment(text: &str) -> String {
+pub fn segment(text: &str) -> String {
     escape(text, |byte| matches!(byte, b'=' | b':' | b'@' | b','))
 }
 
 /// `?a=1&b=2` of the pairs; empty without any.
-pub(super) fn query(pairs: &[(&str, &str)]) -> String {
+pub fn query(pairs: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
         text.push(if text.is_empty() { '?' } else { '&' });

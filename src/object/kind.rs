@@ -71,6 +71,18 @@ pub const NETWORK_POLICY: Kind = known(
     "networkpolicies",
 );
 pub const HTTP_ROUTE: Kind = known("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
+pub const LEADER_WORKER_SET: Kind = known(
+    "leaderworkerset.x-k8s.io",
+    "v1",
+    "LeaderWorkerSet",
+    "leaderworkersets",
+);
+pub const VIRTUAL_SERVICE: Kind = known(
+    "networking.istio.io",
+    "v1",
+    "VirtualService",
+    "virtualservices",
+);
 pub const GATEWAY: Kind = known("gateway.networking.k8s.io", "v1", "Gateway", "gateways");
 pub const ACCESS_REVIEW: Kind = cluster_wide(
     "authorization.k8s.io",
@@ -81,7 +93,7 @@ pub const ACCESS_REVIEW: Kind = cluster_wide(
 
 /// Kinds every cluster (or every cluster with Gateway API) serves under these
 /// names: no discovery request is needed for them.
-pub const KNOWN: [Kind; 15] = [
+pub const KNOWN: [Kind; 17] = [
     NODE,
     NAMESPACE,
     POD,
@@ -96,6 +108,8 @@ pub const KNOWN: [Kind; 15] = [
     NETWORK_POLICY,
     HTTP_ROUTE,
     GATEWAY,
+    LEADER_WORKER_SET,
+    VIRTUAL_SERVICE,
     ACCESS_REVIEW,
 ];
 
