@@ -33,7 +33,11 @@ pub enum EndedBy {
 
 /// A cheap handle to the signals this process has received.
 #[derive(Debug, Clone)]
-pub struct Interrupt(watch::Receiver<Signals>);
+pub struct Interrupt {
+    receiver: watch::Receiver<Signals>,
+    /// What was heard before this handle was made: it does not count.
+    heard: Signals,
+}
 
 /// The sending side, for tests and for `listen`.
 #[derive(Debug)]
@@ -45,7 +49,11 @@ const OUTPUT_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 impl Interrupt {
     pub fn pair() -> (Trigger, Self) {
         let (sender, receiver) = watch::channel(Signals::default());
-        (Trigger(sender), Self(receiver))
+        let interrupt = Self {
+            receiver,
+            heard: Signals::default(),
+        };
+        (Trigger(sender), interrupt)
     }
 
     /// Starts listening; must be called inside a tokio runtime.
@@ -71,15 +79,32 @@ impl Interrupt {
     }
 
     pub fn signals(&self) -> Signals {
-        *self.0.borrow()
+        self.count(*self.receiver.borrow())
+    }
+
+    /// A handle that hears only what comes after now: what a first signal made a run undo, a
+    /// second one may end.
+    #[must_use]
+    pub fn from_now(&self) -> Self {
+        Self {
+            receiver: self.receiver.clone(),
+            heard: *self.receiver.borrow(),
+        }
+    }
+
+    fn count(&self, now: Signals) -> Signals {
+        Signals {
+            interrupts: now.interrupts - self.heard.interrupts,
+            ended_by: now.ended_by.filter(|_| now.ended_by != self.heard.ended_by),
+        }
     }
 
     /// Waits until something more than `seen` has happened.
     pub async fn beyond(&self, seen: Signals) -> Signals {
-        let mut receiver = self.0.clone();
-        let changed = receiver.wait_for(|now| *now != seen).await.map(|now| *now);
+        let mut receiver = self.receiver.clone();
+        let changed = receiver.wait_for(|now| self.count(*now) != seen).await;
         match changed {
-            Ok(now) => now,
+            Ok(now) => self.count(*now),
             // The sender is gone: nothing can arrive any more.
             Err(_) => std::future::pending().await,
         }
@@ -139,6 +164,17 @@ mod tests {
         trigger.end(EndedBy::HangUp);
         trigger.end(EndedBy::Terminate);
         assert_eq!(interrupt.signals().ended_by, Some(EndedBy::HangUp));
+    }
+
+    #[test]
+    fn a_handle_from_now_on_hears_only_further_signals() {
+        let (trigger, interrupt) = Interrupt::pair();
+        trigger.interrupt();
+        trigger.end(EndedBy::Terminate);
+        let further = interrupt.from_now();
+        assert!(interrupt.signals().any() && !further.signals().any());
+        trigger.interrupt();
+        assert_eq!(further.signals().interrupts, 1);
     }
 
     #[test]

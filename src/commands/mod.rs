@@ -4,6 +4,7 @@ pub mod canary;
 pub mod completions;
 pub mod delete;
 pub mod deploy;
+mod held;
 pub mod doctor;
 pub mod history;
 pub mod image;

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{event::Phase, plan::CanaryOpen};
+use super::event::Phase;
 use crate::{
     cluster, local,
     name::{ReleaseName, VersionId},
@@ -21,6 +21,16 @@ pub struct NotReady {
     pub log_tail: Vec<String>,
     pub log: PathBuf,
     pub live: Option<VersionId>,
+}
+
+/// A run that failed, and whose clean-up failed too.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Failed {
+    #[source]
+    pub cause: Error,
+    /// What could not be undone, each in one sentence.
+    pub also: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,11 +55,15 @@ pub enum Error {
         seconds: u64,
         reason: String,
     },
-    #[error("cannot deploy {release}")]
+    #[error("cannot deploy {release}: a canary of {candidate} is open (run {run})")]
     CanaryOpen {
         release: ReleaseName,
-        source: CanaryOpen,
+        candidate: String,
+        run: String,
     },
+    /// What ended the run, and what could not be undone after it.
+    #[error(transparent)]
+    Failed(Box<Failed>),
     #[error("there is no room for {release} {version} beside the live version: {lack}")]
     NoRoom {
         release: ReleaseName,
@@ -98,6 +112,7 @@ impl Error {
     /// The commands that lead out of it.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::Failed(failed) => failed.cause.hints(),
             Self::Local(error) => error.hints(),
             Self::Cluster(error) => error.hints(),
             Self::Traffic(error) => error.hints(),
@@ -160,8 +175,18 @@ impl Error {
         }
     }
 
+    /// Whether a signal ended it.
+    pub fn is_interrupted(&self) -> bool {
+        match self {
+            Self::Interrupted | Self::Cluster(cluster::Error::Interrupted { .. }) => true,
+            Self::Failed(failed) => failed.cause.is_interrupted(),
+            _ => false,
+        }
+    }
+
     pub fn is_conflict(&self) -> bool {
         match self {
+            Self::Failed(failed) => failed.cause.is_conflict(),
             Self::Local(error) => error.is_conflict(),
             Self::Cluster(error) => error.is_conflict(),
             Self::Traffic(error) => error.is_conflict(),

@@ -2,7 +2,7 @@
 
 use std::{fs, io, time::Duration};
 
-use super::record;
+use super::store;
 use crate::{
     home::Home,
     local::{self, Client, Launch, Place},
@@ -16,7 +16,7 @@ use crate::{
 /// processes are this release's engines, and nothing else may end them.
 pub async fn delete(home: &Home, release: &ReleaseName, drain: Duration) -> Result<(), Error> {
     let place = Place::new(home, release);
-    let known = place.record().exists() || !record::read(home, release)?.revisions.is_empty();
+    let known = place.record().exists() || !store::read(home, release)?.record.revisions.is_empty();
     if !known {
         return Err(Error::NoRelease {
             release: release.clone(),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::record;
+use super::store;
 use crate::{
     home::Home,
     interrupt::Interrupt,
@@ -55,9 +55,9 @@ async fn versions(
     release: &ReleaseName,
     wanted: &Wanted,
 ) -> Result<Vec<VersionId>, Error> {
-    let history = record::read(home, release)?;
+    let record = store::read(home, release)?.record;
     if let Some(version) = &wanted.version {
-        return match history.find(version) {
+        return match record.find(version) {
             Some(known) => Ok(vec![known.version.clone()]),
             None => Err(Error::UnknownVersion {
                 release: release.clone(),
@@ -72,7 +72,7 @@ async fn versions(
     };
     let versions: Vec<_> = match split {
         Some(split) => split.live.into_iter().chain(split.candidate).collect(),
-        None => history
+        None => record
             .live()
             .map(|live| live.version.clone())
             .into_iter()

@@ -20,14 +20,14 @@ pub async fn pull(
     home: &Home,
     place: &Location,
     options: &Options,
-    seconds: &mut PhaseSeconds,
     on_event: &(dyn Fn(Event) + Send + Sync),
     interrupt: &Interrupt,
-) -> Result<PathBuf, Error> {
+) -> Result<(PathBuf, PhaseSeconds), Error> {
     let digest = place.digest().ok_or(Error::NoImage)?;
     let folder = home.cache.join("models").join(digest.hex());
+    let mut seconds = PhaseSeconds::default();
     if folder.is_dir() {
-        return Ok(folder);
+        return Ok((folder, seconds));
     }
     let started = Instant::now();
     on_event(Event::PhaseStarted {
@@ -52,5 +52,5 @@ pub async fn pull(
         took,
         detail: place.to_string(),
     });
-    Ok(folder)
+    Ok((folder, seconds))
 }

@@ -5,15 +5,15 @@ use crate::weight::Weight;
 
 /// A version's replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fleet {
-    pub(super) replicas: u32,
+pub struct Fleet {
+    pub replicas: u32,
     /// GPUs of each replica.
-    pub(super) gpus: u64,
+    pub gpus: u64,
 }
 
 /// One thing to do; counts are those that the version has afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub enum HandoverStep {
     /// The old version goes down to so many replicas.
     Old(u32),
     /// The new version comes up to so many replicas, all Ready.
@@ -26,32 +26,34 @@ pub(super) enum Step {
 
 /// What there is to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ground {
+pub struct Ground {
     /// What serves.
-    pub(super) old: Fleet,
+    pub old: Fleet,
     /// What is wanted.
-    pub(super) new: Fleet,
+    pub new: Fleet,
     /// Replicas of the new version that are up already: a hand-over that was killed goes on.
-    pub(super) up: u32,
+    pub up: u32,
     /// GPUs that are free now.
-    pub(super) free: u64,
+    pub free: u64,
+    /// Whether the new version has all traffic already: a hand-over that was cut off goes on.
+    pub moved: bool,
     /// Whether the traffic can be split; else it moves once, when the new version has half of
     /// the replicas.
-    pub(super) weighted: bool,
+    pub weighted: bool,
 }
 
 /// The steps, never fewer replicas serving than there must be; `None` where even all GPUs of
 /// the old version are too few.
-pub(super) fn steps(ground: &Ground) -> Option<Vec<Step>> {
+pub fn steps(ground: &Ground) -> Option<Vec<HandoverStep>> {
     let (mut old, mut new, mut free) = (ground.old.replicas, ground.up, ground.free);
     let wanted = ground.new.replicas;
     let mut steps = Vec::new();
-    let mut all = old == 0;
+    let mut all = old == 0 || ground.moved;
     while new < wanted {
         if free >= ground.new.gpus {
             free -= ground.new.gpus;
             new += 1;
-            steps.push(Step::New(new));
+            steps.push(HandoverStep::New(new));
             if !all && new < wanted {
                 all = share(&mut steps, ground.weighted, old, new);
             }
@@ -66,33 +68,33 @@ pub(super) fn steps(ground: &Ground) -> Option<Vec<Step>> {
         }
         old -= 1;
         free += ground.old.gpus;
-        steps.push(Step::Old(old));
+        steps.push(HandoverStep::Old(old));
     }
-    if !steps.contains(&Step::All) {
-        steps.push(Step::All);
+    if !ground.moved && !steps.contains(&HandoverStep::All) {
+        steps.push(HandoverStep::All);
     }
     Some(thinned(&steps))
 }
 
 /// Gives the new version the share of its replicas; whether that is all.
-fn share(steps: &mut Vec<Step>, weighted: bool, old: u32, new: u32) -> bool {
+fn share(steps: &mut Vec<HandoverStep>, weighted: bool, old: u32, new: u32) -> bool {
     if old == 0 || (!weighted && new >= old) {
-        steps.push(Step::All);
+        steps.push(HandoverStep::All);
         return true;
     }
     if weighted {
         let percent = u64::from(new) * 100 / (u64::from(old) + u64::from(new));
         let percent = u8::try_from(percent).unwrap_or(100).max(1);
-        steps.extend(Weight::try_from(percent).map(Step::Share));
+        steps.extend(Weight::try_from(percent).map(HandoverStep::Share));
     }
     false
 }
 
 /// Without the steps that the next one of their kind makes idle.
-fn thinned(steps: &[Step]) -> Vec<Step> {
-    let mut kept: Vec<Step> = Vec::new();
+fn thinned(steps: &[HandoverStep]) -> Vec<HandoverStep> {
+    let mut kept: Vec<HandoverStep> = Vec::new();
     for step in steps {
-        if let (Some(Step::Share(_)), Step::Share(_) | Step::All) = (kept.last(), step) {
+        if let (Some(HandoverStep::Share(_)), HandoverStep::Share(_) | HandoverStep::All) = (kept.last(), step) {
             kept.pop();
         }
         kept.push(*step);
@@ -102,10 +104,14 @@ fn thinned(steps: &[Step]) -> Vec<Step> {
 
 /// Whether there is a time in which nothing serves: the old version is down before a replica
 /// of the new one is up.
-pub(super) fn has_downtime(steps: &[Step]) -> bool {
-    let down = steps.iter().position(|step| *step == Step::Old(0));
-    let all = steps.iter().position(|step| *step == Step::All);
-    down.is_some_and(|down| all.is_none_or(|all| down < all))
+pub fn has_downtime(steps: &[HandoverStep]) -> bool {
+    let down = steps.iter().position(|step| *step == HandoverStep::Old(0));
+    let all = steps.iter().position(|step| *step == HandoverStep::All);
+    match (down, all) {
+        (Some(down), Some(all)) => down < all,
+        // Without a move among the steps the new version has the traffic already.
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -121,6 +127,7 @@ mod tests {
             new: fleet(new),
             up: 0,
             free,
+            moved: false,
             weighted: true,
         }
     }
@@ -130,10 +137,10 @@ mod tests {
         let told: Vec<_> = steps
             .iter()
             .map(|step| match step {
-                Step::Old(count) => format!("old {count}"),
-                Step::New(count) => format!("new {count}"),
-                Step::Share(weight) => format!("{}%", weight.percent()),
-                Step::All => "all".to_owned(),
+                HandoverStep::Old(count) => format!("old {count}"),
+                HandoverStep::New(count) => format!("new {count}"),
+                HandoverStep::Share(weight) => format!("{}%", weight.percent()),
+                HandoverStep::All => "all".to_owned(),
             })
             .collect();
         told.join(", ")
@@ -191,6 +198,14 @@ mod tests {
     }
 
     #[test]
+    fn after_the_move_the_old_version_makes_room_without_it() {
+        let mut ground = ground((2, 1), (3, 1), 0);
+        (ground.up, ground.moved) = (1, true);
+        assert_eq!(told(&ground), "old 1, new 2, old 0, new 3");
+        assert!(!has_downtime(&steps(&ground).unwrap()));
+    }
+
+    #[test]
     fn what_does_not_fit_even_then_is_said_before_anything_ends() {
         assert_eq!(steps(&ground((1, 4), (1, 8), 0)), None);
     }
@@ -214,17 +229,17 @@ mod tests {
             let (mut olds, mut news, mut weight, mut all) = (old, up, 0, false);
             for step in steps {
                 match step {
-                    Step::Old(count) => { prop_assert_eq!(count + 1, olds); olds = count; }
-                    Step::New(count) => { prop_assert_eq!(count, news + 1); news = count; }
-                    Step::Share(share) => {
+                    HandoverStep::Old(count) => { prop_assert_eq!(count + 1, olds); olds = count; }
+                    HandoverStep::New(count) => { prop_assert_eq!(count, news + 1); news = count; }
+                    HandoverStep::Share(share) => {
                         prop_assert!(!all && news > 0 && share.percent() >= weight);
                         weight = share.percent();
                     }
-                    Step::All => { prop_assert!(!all && news > 0); all = true; }
+                    HandoverStep::All => { prop_assert!(!all && news > 0); all = true; }
                 }
                 prop_assert!(u64::from(olds) * old_gpus + u64::from(news) * new_gpus <= cards);
                 // While a replica of either is up, it is one that gets traffic.
-                prop_assert!(olds > 0 || news == 0 || all || matches!(step, Step::New(_)));
+                prop_assert!(olds > 0 || news == 0 || all || matches!(step, HandoverStep::New(_)));
             }
             prop_assert!(all);
             prop_assert_eq!(news, new);

@@ -36,11 +36,11 @@ pub async fn bring_up(
     client: &Client,
     engine: &Engine,
     live: Option<&VersionId>,
-    seconds: &mut PhaseSeconds,
     on_event: &(dyn Fn(Event) + Send + Sync),
     interrupt: &Interrupt,
-) -> Result<VersionState, Error> {
+) -> Result<PhaseSeconds, Error> {
     let started = Instant::now();
+    let mut seconds = PhaseSeconds::default();
     on_event(Event::PhaseStarted {
         phase: Phase::Load,
         detail: String::new(),
@@ -56,7 +56,7 @@ pub async fn bring_up(
                 return Err(not_ready(client, &state, reason, live));
             }
             EnginePhase::Stopped | EnginePhase::Draining => {
-                return Err(not_ready(client, &state, "somebody stopped it", live));
+                return Err(not_ready(client, &state, "another command stopped it", live));
             }
             EnginePhase::Starting | EnginePhase::Unready | EnginePhase::BackOff { .. } => {}
         }
@@ -79,7 +79,7 @@ pub async fn bring_up(
         took,
         detail,
     });
-    Ok(state)
+    Ok(seconds)
 }
 
 async fn find(client: &Client, version: &VersionId) -> Result<Option<VersionState>, Error> {

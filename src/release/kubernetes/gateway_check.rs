@@ -1,4 +1,4 @@
-//! The release as users meet it: through its gateway, not as its objects say.
+//! The release as users reach it: through its gateway, not as its objects say.
 
 use std::time::Duration;
 
@@ -7,19 +7,17 @@ use tokio::time::sleep;
 
 use crate::{
     header_match::HeaderMatch,
+    interrupt::Interrupt,
     load::{self, Api, Client, Connection, Timeouts},
     name::{ReleaseName, VersionId},
     release::{Error, event::Event, one_word},
-    traffic::{
-        Router,
-        http_route::{Endpoint, Looker, Seen},
-    },
+    traffic::{Endpoint, ProbeOutcome, RouteProbe, Router},
 };
 
 /// How long a gateway may take to follow a write; its controller reads, then programs.
 const FOLLOWS: Duration = Duration::from_mins(1);
 
-/// Where nobody can say who answers, every proxy is given this long.
+/// Where answers do not name their version, every proxy is given this long.
 const SETTLES: Duration = Duration::from_secs(5);
 
 /// A gateway may lose sight of an endpoint for a moment; one that does five times in as many
@@ -30,21 +28,27 @@ const ASKED_AGAIN: Duration = Duration::from_secs(1);
 /// Longest wait for a first token of a model that has spoken before.
 const TOKEN: Duration = Duration::from_mins(1);
 
-/// The way in of one release.
-pub(super) struct Front<'a> {
+/// The gateway of one release.
+pub(super) struct GatewayCheck<'a> {
     release: &'a ReleaseName,
     endpoint: Option<Endpoint>,
+    interrupt: &'a Interrupt,
 }
 
-impl<'a> Front<'a> {
-    /// `said` is `traffic.endpoint`, in place of the Gateway's own address.
+impl<'a> GatewayCheck<'a> {
+    /// `endpoint_override` is `traffic.endpoint`, in place of the Gateway's own address.
     pub(super) fn new(
         release: &'a ReleaseName,
         router: Option<&Router>,
-        said: Option<&str>,
+        endpoint_override: Option<&str>,
+        interrupt: &'a Interrupt,
     ) -> Self {
-        let endpoint = router.and_then(|router| router.gateway(said));
-        Self { release, endpoint }
+        let endpoint = router.and_then(|router| router.gateway(endpoint_override));
+        Self {
+            release,
+            endpoint,
+            interrupt,
+        }
     }
 
     /// Waits until `version` alone answers through the gateway, those too that sent the header
@@ -59,32 +63,38 @@ impl<'a> Front<'a> {
         let Some(endpoint) = &self.endpoint else {
             return Ok(());
         };
-        let seen = match Looker::new(endpoint) {
-            Ok(looker) => looker.wait_for(version, ended, FOLLOWS).await,
-            Err(_) => Seen::Unreachable,
+        let outcome = match RouteProbe::new(endpoint) {
+            Ok(probe) => tokio::select! {
+                outcome = probe.wait_for(version, ended, FOLLOWS) => outcome,
+                _ = self.interrupt.any() => return Err(Error::Interrupted),
+            },
+            Err(_) => ProbeOutcome::Unreachable,
         };
-        match seen {
-            Seen::Moved => Ok(()),
-            Seen::Unsaid => {
-                sleep(SETTLES).await;
-                Ok(())
-            }
-            Seen::Unreachable => {
+        match outcome {
+            ProbeOutcome::Moved => Ok(()),
+            ProbeOutcome::Unnamed => self.settle().await,
+            ProbeOutcome::Unreachable => {
                 let message = format!(
                     "{} cannot be reached from here, so it was not seen that the gateway sends to {version}",
                     endpoint.url
                 );
                 on_event(Event::Noticed { message });
-                sleep(SETTLES).await;
-                Ok(())
+                self.settle().await
             }
-            Seen::Not(reason) => Err(Error::GatewayBehind {
+            ProbeOutcome::Not(reason) => Err(Error::GatewayBehind {
                 release: self.release.clone(),
                 version: version.clone(),
                 url: endpoint.url.clone(),
                 seconds: FOLLOWS.as_secs(),
                 reason,
             }),
+        }
+    }
+
+    async fn settle(&self) -> Result<(), Error> {
+        tokio::select! {
+            () = sleep(SETTLES) => Ok(()),
+            _ = self.interrupt.any() => Err(Error::Interrupted),
         }
     }
 
@@ -117,15 +127,21 @@ impl<'a> Front<'a> {
         let body = one_word::body(model);
         let mut reason = String::new();
         for attempt in 1..=ASKED_MAX {
-            let answer = client.send(&url, &headers, &body, |_| {}).await;
+            let answer = tokio::select! {
+                answer = client.send(&url, &headers, &body, |_| {}) => answer,
+                _ = self.interrupt.any() => return Err(Error::Interrupted),
+            };
             match answer.result {
                 Ok(timing) => return Ok(timing.first.map(|first| first - answer.sent)),
-                // Seen by nobody here; the API server's way has shown its first token before.
+                // Not reachable from here; the API server's way has shown its first token before.
                 Err(_) if answer.status.is_none() => return Ok(None),
                 Err(failed) => reason = failed.detail,
             }
             if attempt < ASKED_MAX {
-                sleep(ASKED_AGAIN).await;
+                tokio::select! {
+                    () = sleep(ASKED_AGAIN) => {}
+                    _ = self.interrupt.any() => return Err(Error::Interrupted),
+                }
             }
         }
         Err(Error::NoFirstToken {

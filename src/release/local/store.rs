@@ -8,20 +8,20 @@ use crate::{
     file::write_atomically,
     home::Home,
     local::{Engine, Place},
-    name::ReleaseName,
-    release::{error::Error, history::History},
+    name::{ReleaseName, VersionId},
+    release::{Error, record::{Record, Revision}},
 };
 
 /// All it takes to bring a version of a local release up again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recipe {
+pub struct RevisionSpec {
     /// Without the values of its secrets.
     pub engine: Engine,
     /// Secret of the engine → the caller's environment variable its value is in.
     pub secrets: BTreeMap<String, String>,
 }
 
-impl Recipe {
+impl RevisionSpec {
     /// The engine with its secrets, which the caller's environment must hold again.
     pub fn engine(&self) -> Result<Engine, Error> {
         let mut engine = self.engine.clone();
@@ -36,15 +36,24 @@ impl Recipe {
     }
 }
 
-/// Largest history that is read: some hundred revisions of a few kB.
-const HISTORY_BYTES_MAX: u64 = 16 << 20;
+/// Largest record that is read: some hundred revisions of a few kB.
+const RECORD_BYTES_MAX: u64 = 16 << 20;
 
 fn path(home: &Home, release: &ReleaseName) -> PathBuf {
-    Place::new(home, release).folder().join("history.json")
+    Place::new(home, release).folder().join("record.json")
 }
 
-/// Reads the history; an empty one where the release is new.
-pub fn read(home: &Home, release: &ReleaseName) -> Result<History<Recipe>, Error> {
+/// The record of a release on this machine, and how each of its versions is started.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    #[serde(flatten)]
+    pub record: Record,
+    /// By version.
+    pub specs: BTreeMap<VersionId, RevisionSpec>,
+}
+
+/// Reads the record; an empty one where the release is new.
+pub fn read(home: &Home, release: &ReleaseName) -> Result<Stored, Error> {
     let path = path(home, release);
     let failed = |source| Error::File {
         act: "read",
@@ -53,24 +62,27 @@ pub fn read(home: &Home, release: &ReleaseName) -> Result<History<Recipe>, Error
     };
     let size = match fs::metadata(&path) {
         Ok(found) => found.len(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(History::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Stored::default()),
         Err(error) => return Err(failed(error)),
     };
-    if size > HISTORY_BYTES_MAX {
-        return Err(failed(io::Error::other("it is too large to be a history")));
+    if size > RECORD_BYTES_MAX {
+        return Err(failed(io::Error::other("it is too large to be a record")));
     }
     let text = fs::read(&path).map_err(failed)?;
     serde_json::from_slice(&text).map_err(|error| failed(error.into()))
 }
 
-/// Replaces the history in one step.
-pub fn write(home: &Home, release: &ReleaseName, history: &History<Recipe>) -> Result<(), Error> {
+/// Replaces the record in one step; specs of versions that it does not know go.
+pub fn write(home: &Home, release: &ReleaseName, stored: &Stored) -> Result<(), Error> {
     let path = path(home, release);
     let failed = |source| Error::File {
         act: "write",
         path: path.clone(),
         source,
     };
-    let text = serde_json::to_vec_pretty(history).map_err(|error| failed(error.into()))?;
+    let mut stored = stored.clone();
+    let known: Vec<_> = stored.record.revisions.iter().map(|known: &Revision| known.version.clone()).collect();
+    stored.specs.retain(|version, _| known.contains(version));
+    let text = serde_json::to_vec_pretty(&stored).map_err(|error| failed(error.into()))?;
     write_atomically(&path, &text).map_err(failed)
 }

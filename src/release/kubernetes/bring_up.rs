@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use tokio::time::{sleep, timeout};
 
-use super::{objects, record::Recipe};
+use super::{site::refuse_foreign, store::RevisionSpec};
 use crate::{
     cluster::{
         self, Cluster,
         apply::{self, Apply},
         explain::explain,
         follow::{self, Budget, Rollout, follow},
-        inventory::{is_ours, of_release, of_version},
-        kind::DEPLOYMENT,
+        inventory::of_version,
         pods,
         rollout::Phase as Rolling,
+        workload::{self, Workload},
     },
     interrupt::Interrupt,
     load::{Api, Chunk, sse},
@@ -34,51 +34,39 @@ const FIRST_TOKEN_TIME_MAX: Duration = Duration::from_mins(2);
 /// A pod is Ready a moment before every API server knows how to reach it.
 const ASKED_MAX: u32 = 5;
 
-/// Which version, and where to.
-pub(super) struct Up<'a> {
+/// Which version, and what it is made of.
+pub(super) struct BringUp<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) release: &'a ReleaseName,
     pub(super) version: &'a VersionId,
-    pub(super) recipe: &'a Recipe,
-    /// Replicas it is to have; those of its recipe without.
-    pub(super) replicas: Option<u32>,
+    pub(super) spec: &'a RevisionSpec,
     pub(super) on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub(super) interrupt: &'a Interrupt,
 }
 
-impl Up<'_> {
-    /// Applies the version's objects and waits for its first token.
-    pub(super) async fn bring(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
-        let objects = match self.replicas {
-            Some(replicas) => objects::with_replicas(&self.recipe.objects, replicas),
-            None => self.recipe.objects.clone(),
-        };
-        for object in &objects {
+impl BringUp<'_> {
+    /// Applies the version's objects with that many replicas and waits until all are Ready.
+    pub(super) async fn apply(&self, replicas: u32) -> Result<PhaseSeconds, Error> {
+        for object in &self.spec.objects {
             refuse_foreign(self.cluster, object, self.release).await?;
-            apply::apply(self.cluster, object, Apply::Keep).await?;
-        }
-        self.follow(seconds).await?;
-        self.first_token(seconds).await
-    }
-
-    /// Takes it to `self.replicas` and waits until all of them are Ready.
-    pub(super) async fn scale(&self) -> Result<(), Error> {
-        let replicas = self.replicas.unwrap_or(1);
-        for object in objects::scaled(&self.recipe.objects, replicas) {
+            let object = workload::scaled(object, replicas);
             apply::apply(self.cluster, &object, Apply::Keep).await?;
         }
-        self.follow(&mut PhaseSeconds::default()).await
+        self.follow().await
     }
 
-    async fn follow(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
+    async fn follow(&self) -> Result<PhaseSeconds, Error> {
+        let (workload, object) = self.workload()?;
         let rollout = Rollout {
-            deployment: self.deployment(),
+            workload,
+            name: object.name().to_owned(),
             selector: of_version(self.release, self.version),
             budget: Budget {
-                load: Duration::from_secs(self.recipe.startup_s),
+                load: Duration::from_secs(self.spec.startup_s),
                 ..Budget::default()
             },
         };
+        let mut seconds = PhaseSeconds::default();
         (self.on_event)(Event::PhaseStarted {
             phase: Phase::Schedule,
             detail: String::new(),
@@ -94,7 +82,7 @@ impl Up<'_> {
                 seconds.set(phase, Duration::from_secs_f64(took));
             }
         }
-        Ok(())
+        Ok(seconds)
     }
 
     fn tell(&self, event: follow::Event) {
@@ -144,7 +132,8 @@ impl Up<'_> {
     }
 
     /// Asks one Ready pod through the API server: no traffic has to reach it for that.
-    async fn first_token(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
+    pub(super) async fn first_token(&self) -> Result<PhaseSeconds, Error> {
+        let mut seconds = PhaseSeconds::default();
         (self.on_event)(Event::PhaseStarted {
             phase: Phase::FirstToken,
             detail: String::new(),
@@ -166,7 +155,7 @@ impl Up<'_> {
                         took,
                         detail,
                     });
-                    return Ok(());
+                    return Ok(seconds);
                 }
                 Ok(Err(Error::Cluster(error))) if error.is_forbidden() => return Err(error.into()),
                 Ok(Err(error)) => reason = error.to_string(),
@@ -176,7 +165,10 @@ impl Up<'_> {
                 }
             }
             if attempt < ASKED_MAX {
-                sleep(Duration::from_secs(1)).await;
+                tokio::select! {
+                    () = sleep(Duration::from_secs(1)) => {}
+                    _ = self.interrupt.any() => return Err(Error::Interrupted),
+                }
             }
         }
         Err(self.why(reason).await)
@@ -184,11 +176,14 @@ impl Up<'_> {
 
     /// What is wrong with the pods, where that can be seen; else what was answered.
     async fn why(&self, reason: String) -> Error {
-        let deployment = self.deployment();
+        let (workload, object) = match self.workload() {
+            Ok(found) => found,
+            Err(error) => return error,
+        };
         let selector = of_version(self.release, self.version);
-        match explain(self.cluster, &deployment, &selector).await {
+        match explain(self.cluster, workload, object.name(), &selector).await {
             Some(finding) => Error::Cluster(cluster::Error::NotStarted {
-                object: DEPLOYMENT.name(&self.cluster.namespace, &deployment),
+                object: workload.kind().name(&self.cluster.namespace, object.name()),
                 finding: Box::new(finding.evidence(reason)),
             }),
             None => Error::NoFirstToken {
@@ -199,11 +194,12 @@ impl Up<'_> {
         }
     }
 
-    /// The name of the version's Deployment.
-    fn deployment(&self) -> String {
-        let mut objects = self.recipe.objects.iter();
-        let deployment = objects.find(|object| objects::kind(object) == "Deployment");
-        deployment.map(objects::name).unwrap_or_default().to_owned()
+    /// What makes the version's pods.
+    fn workload(&self) -> Result<(&'static dyn Workload, &Object), Error> {
+        workload::of(&self.spec.objects).ok_or_else(|| Error::UnknownVersion {
+            release: self.release.clone(),
+            version: self.version.clone(),
+        })
     }
 
     async fn ask(&self) -> Result<String, Error> {
@@ -212,13 +208,15 @@ impl Up<'_> {
             version: self.version.clone(),
             reason,
         };
-        let pods = pods::find(self.cluster, &of_version(self.release, self.version)).await?;
+        let (workload, _) = self.workload()?;
+        let answering = workload.answering(self.release, self.version);
+        let pods = pods::find(self.cluster, &answering).await?;
         let ready = pods.into_iter().find(|pod| pod.ready);
         let pod = ready.ok_or_else(|| no_token("no pod is Ready".to_owned()))?;
         let port = pod
             .port
             .ok_or_else(|| no_token(format!("pod {} has no port", pod.pod)))?;
-        let body = one_word::json(&self.recipe.served_model);
+        let body = one_word::json(&self.spec.served_model);
         let path = format!("/{}", Api::Chat.path());
         let mut pieces = Box::pin(pods::post(self.cluster, &pod.pod, port, &path, &body).await?);
         let mut parser = sse::Parser::default();
@@ -252,32 +250,3 @@ impl Seen {
     }
 }
 
-/// Refuses to apply over an object of somebody else's.
-pub(super) async fn refuse_foreign(
-    cluster: &Cluster,
-    object: &serde_json::Value,
-    release: &ReleaseName,
-) -> Result<bool, Error> {
-    let api_version = object.get("apiVersion").and_then(serde_json::Value::as_str);
-    let kind = cluster
-        .kind(api_version.unwrap_or_default(), objects::kind(object))
-        .await?;
-    let name = objects::name(object);
-    match cluster.get(&kind, name).await? {
-        None => Ok(false),
-        Some(found) if is_ours(&found, release) => Ok(true),
-        Some(_) => Err(cluster::Error::NotOurs {
-            object: kind.name(&cluster.namespace, name),
-        }
-        .into()),
-    }
-}
-
-/// The Deployment of a version, as the cluster has it.
-pub(super) async fn deployments(
-    cluster: &Cluster,
-    release: &ReleaseName,
-) -> Result<Vec<Object>, Error> {
-    let selector = of_release(release);
-    Ok(cluster.list(&DEPLOYMENT, &selector).await?)
-}
