@@ -16,6 +16,7 @@ use crate::{
         kind::DEPLOYMENT,
         pods,
         rollout::Phase as Rolling,
+        workload::{self, WORKLOADS, Workload},
     },
     interrupt::Interrupt,
     load::{Api, Chunk, sse},
@@ -71,8 +72,10 @@ impl Up<'_> {
     }
 
     async fn follow(&self, seconds: &mut PhaseSeconds) -> Result<(), Error> {
+        let (workload, name) = self.workload();
         let rollout = Rollout {
-            deployment: self.deployment(),
+            workload,
+            name,
             selector: of_version(self.release, self.version),
             budget: Budget {
                 load: Duration::from_secs(self.recipe.startup_s),
@@ -184,11 +187,11 @@ impl Up<'_> {
 
     /// What is wrong with the pods, where that can be seen; else what was answered.
     async fn why(&self, reason: String) -> Error {
-        let deployment = self.deployment();
+        let (workload, name) = self.workload();
         let selector = of_version(self.release, self.version);
-        match explain(self.cluster, &deployment, &selector).await {
+        match explain(self.cluster, workload, &name, &selector).await {
             Some(finding) => Error::Cluster(cluster::Error::NotStarted {
-                object: DEPLOYMENT.name(&self.cluster.namespace, &deployment),
+                object: workload.kind().name(&self.cluster.namespace, &name),
                 finding: Box::new(finding.evidence(reason)),
             }),
             None => Error::NoFirstToken {
@@ -199,11 +202,13 @@ impl Up<'_> {
         }
     }
 
-    /// The name of the version's Deployment.
-    fn deployment(&self) -> String {
-        let mut objects = self.recipe.objects.iter();
-        let deployment = objects.find(|object| objects::kind(object) == "Deployment");
-        deployment.map(objects::name).unwrap_or_default().to_owned()
+    /// The version's workload and its name.
+    fn workload(&self) -> (&'static dyn Workload, String) {
+        let objects: Vec<Object> = self.recipe.objects.iter().cloned().map(Object::from).collect();
+        match workload::of(&objects) {
+            Some((workload, object)) => (workload, object.name().to_owned()),
+            None => (WORKLOADS[0], String::new()),
+        }
     }
 
     async fn ask(&self) -> Result<String, Error> {
