@@ -1,4 +1,4 @@
-//! The lock of a release on a cluster: a Lease that says who and since when.
+//! The lock of a release on a cluster: a Lease with its holder and the time it was taken.
 
 mod standing;
 
@@ -23,10 +23,10 @@ use super::{
     kind::LEASE,
 };
 
-/// How long a lock outlives its holder's last sign of life.
+/// How long a lock outlives its holder's last renewal.
 pub const DURATION: Duration = Duration::from_secs(30);
 
-/// How often the holder gives one: two may be lost before the lock is.
+/// How often the holder renews it: two renewals may fail before the lock is lost.
 pub const RENEWAL: Duration = Duration::from_secs(10);
 
 /// How soon a renewal that failed is tried again.
@@ -38,7 +38,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(12);
 
 /// What the renewal last knew.
 #[derive(Debug, Clone)]
-enum Sign {
+enum LockState {
     /// Ours, and renewed then. While the server is away nobody can take it, so an old
     /// renewal is no loss yet; but nothing is written under it either.
     Renewed(Instant),
@@ -51,7 +51,7 @@ pub struct Lock {
     release: ReleaseName,
     name: String,
     holder: String,
-    sign: watch::Receiver<Sign>,
+    state: watch::Receiver<LockState>,
     renewal: JoinHandle<()>,
     /// Whether the Lease was there before.
     was_there: bool,
@@ -67,7 +67,7 @@ pub fn lease_name(release: &ReleaseName) -> String {
     format!("infer-{release}")
 }
 
-/// Takes the release's lock, or says who holds it.
+/// Takes the release's lock; [`Error::Held`] names the holder where it is taken.
 pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Result<Lock, Error> {
     let name = lease_name(release);
     let mut found = cluster.get(&LEASE, &name).await?;
@@ -168,17 +168,17 @@ impl Lock {
         (holder, was_there, unfinished): (String, bool, Option<String>),
         lease: Value,
     ) -> Self {
-        let (tell, sign) = watch::channel(Sign::Renewed(Instant::now()));
+        let (tell, state) = watch::channel(LockState::Renewed(Instant::now()));
         let (own, shown) = (holder.clone(), name.clone());
         let renewal = tokio::spawn(async move {
             let reason = renew(&cluster, &shown, &own, lease, &tell).await;
-            tell.send_replace(Sign::Lost(reason));
+            tell.send_replace(LockState::Lost(reason));
         });
         Self {
             release,
             name,
             holder,
-            sign,
+            state,
             renewal,
             was_there,
             unfinished,
@@ -220,23 +220,23 @@ impl Lock {
     /// Fails once the lock is no longer ours, or was renewed too long ago to be sure;
     /// checked before every write.
     pub fn check(&self) -> Result<(), Error> {
-        match &*self.sign.borrow() {
-            Sign::Renewed(at) if at.elapsed() < DURATION => Ok(()),
-            Sign::Renewed(at) => Err(Error::LockStale {
+        match &*self.state.borrow() {
+            LockState::Renewed(at) if at.elapsed() < DURATION => Ok(()),
+            LockState::Renewed(at) => Err(Error::LockStale {
                 lease: self.name.clone(),
                 seconds: at.elapsed().as_secs(),
             }),
-            Sign::Lost(reason) => Err(self.lost_by(reason.clone())),
+            LockState::Lost(reason) => Err(self.lost_by(reason.clone())),
         }
     }
 
     /// Waits until the lock is lost; never ends while it is ours.
     pub async fn lost(&self) -> Error {
-        let mut sign = self.sign.clone();
-        let lost = sign.wait_for(|sign| matches!(sign, Sign::Lost(_))).await;
+        let mut state = self.state.clone();
+        let lost = state.wait_for(|state| matches!(state, LockState::Lost(_))).await;
         match lost.as_deref() {
-            Ok(Sign::Lost(reason)) => self.lost_by(reason.clone()),
-            Ok(Sign::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),
+            Ok(LockState::Lost(reason)) => self.lost_by(reason.clone()),
+            Ok(LockState::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),
         }
     }
 
@@ -295,7 +295,7 @@ async fn renew(
     name: &str,
     holder: &str,
     mut lease: Value,
-    tell: &watch::Sender<Sign>,
+    tell: &watch::Sender<LockState>,
 ) -> String {
     let mut pause = RENEWAL;
     loop {
@@ -306,7 +306,7 @@ async fn renew(
         match replace(cluster, &LEASE, name, &lease).await {
             Ok(renewed) => {
                 lease = renewed.into_value();
-                tell.send_replace(Sign::Renewed(began));
+                tell.send_replace(LockState::Renewed(began));
                 pause = RENEWAL;
             }
             Err(error) if error.is_transient() => {}

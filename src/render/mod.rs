@@ -8,8 +8,6 @@ pub mod eject;
 mod engine;
 mod error;
 pub mod folder;
-mod http_route;
-mod kinds;
 mod lint;
 mod overrides;
 mod patch;
@@ -28,7 +26,7 @@ pub use self::{
     values::OWN_LABELS,
     version::version_of,
 };
-use crate::{name::VersionId, registry::Reference, spec::Spec, yaml};
+use crate::{name::VersionId, object, registry::Reference, spec::Spec, yaml};
 
 /// The objects of one version of a release, in the order to apply them.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +118,7 @@ fn check(file: &str, value: &Value) -> Result<(), Error> {
             return Err(refuse(format!("it has no {key}")));
         }
     }
-    kinds::check(value).map_err(refuse)
+    object::check(value).map_err(refuse)
 }
 
 fn twice(objects: &[Value]) -> Vec<String> {

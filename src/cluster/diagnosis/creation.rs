@@ -1,11 +1,11 @@
-//! Why a Deployment makes no pods at all: quota and admission.
+//! Why a pod is not created at all: quota, admission, names.
 
 use k8s_openapi::api::core::v1::Event;
 
 use super::{Code, Finding};
 
-/// Reads `FailedCreate` events of the version's `ReplicaSet`s, newest last.
-pub fn diagnose_replicas(events: &[Event]) -> Option<Finding> {
+/// Reads `FailedCreate` events of the objects that create a version's pods, newest last.
+pub fn diagnose_creation(events: &[Event]) -> Option<Finding> {
     let failed = events
         .iter()
         .rev()
@@ -21,6 +21,9 @@ fn refused(message: &str) -> Finding {
     } else if message.contains("violates PodSecurity") {
         Finding::new(Code::AdmissionDenied, "the namespace's Pod Security level refuses the pod")
             .fix("remove what the message names from templates or patches, or relax the namespace's level")
+    } else if message.contains("must be no more than 63 characters") {
+        Finding::new(Code::AdmissionDenied, "the release's name is too long for its pods' labels")
+            .fix("shorten `name` in infer.yaml")
     } else if message.contains("serviceaccount") && message.contains("not found") {
         Finding::new(
             Code::ConfigMissing,
@@ -52,7 +55,7 @@ fn quota(message: &str) -> String {
     };
     match (part("requested: "), part("used: "), part("limited: ")) {
         (Some(requested), Some(used), Some(limited)) => {
-            format!(": {requested} asked, {used} used, {limited} allowed")
+            format!(": {requested} requested, {used} used, {limited} allowed")
         }
         _ => String::new(),
     }
@@ -72,20 +75,24 @@ mod tests {
 
     #[test]
     fn a_quota_is_named_with_its_numbers() {
-        let found = diagnose_replicas(&[event(
+        let found = diagnose_creation(&[event(
             "Error creating: pods \"chat-v1-abc\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=2, used: requests.nvidia.com/gpu=7, limited: requests.nvidia.com/gpu=8",
         )])
         .unwrap();
         assert_eq!(found.code, Code::QuotaExceeded);
         assert_eq!(
             found.cause,
-            "the namespace's quota is used up: requests.nvidia.com/gpu=2 asked, requests.nvidia.com/gpu=7 used, requests.nvidia.com/gpu=8 allowed"
+            "the namespace's quota is used up: requests.nvidia.com/gpu=2 requested, requests.nvidia.com/gpu=7 used, requests.nvidia.com/gpu=8 allowed"
         );
     }
 
     #[test]
     fn admission_and_accounts_have_their_codes() {
         let table = [
+            (
+                "create Pod chat-v1-0-1 in StatefulSet chat-v1-0 failed error: pods \"chat-v1-0-1\" is forbidden: exceeded quota: gpus, requested: requests.nvidia.com/gpu=2, used: requests.nvidia.com/gpu=7, limited: requests.nvidia.com/gpu=8",
+                Code::QuotaExceeded,
+            ),
             (
                 "Error creating: pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot != true",
                 Code::AdmissionDenied,
@@ -101,11 +108,11 @@ mod tests {
         ];
         for (message, code) in table {
             assert_eq!(
-                diagnose_replicas(&[event(message)]).unwrap().code,
+                diagnose_creation(&[event(message)]).unwrap().code,
                 code,
                 "{message}"
             );
         }
-        assert_eq!(diagnose_replicas(&[]), None);
+        assert_eq!(diagnose_creation(&[]), None);
     }
 }
