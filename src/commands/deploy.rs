@@ -164,7 +164,7 @@ impl OnCluster<'_> {
         let objects: Vec<_> = manifests
             .objects
             .into_iter()
-            .map(|object| object.value)
+            .map(|one| one.object.into_value())
             .collect();
         let deploy = release::kubernetes::Deploy {
             cluster: self.cluster,
