@@ -5,15 +5,15 @@ use crate::{
     spec::{Spec, Via},
 };
 
-/// Who an object belongs to, and so when it is applied.
+/// What an object belongs to, and so when a deploy applies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// To all versions: applied first, kept until the release is deleted.
+    /// All versions: applied at every deploy, kept until the release is deleted.
     Shared,
-    /// To one version.
+    /// One version: comes and goes with it.
     Version,
-    /// Decides which version gets traffic: applied when a version goes live.
-    Live,
+    /// It says which version gets traffic: created once, then written by `traffic` only.
+    Route,
 }
 
 /// One template of ours.
@@ -43,8 +43,8 @@ pub const BUILTINS: [Builtin; 6] = [
     builtin!("deployment.yaml.j2", Version),
     builtin!("service-version.yaml.j2", Version),
     builtin!("pod-disruption-budget.yaml.j2", Version),
-    builtin!("service.yaml.j2", Live),
-    builtin!("http-route.yaml.j2", Live),
+    builtin!("service.yaml.j2", Route),
+    builtin!("http-route.yaml.j2", Route),
 ];
 
 impl Builtin {

@@ -26,19 +26,26 @@ pub use self::{
     values::OWN_LABELS,
     version::version_of,
 };
-use crate::{name::VersionId, object, registry::Reference, spec::Spec, yaml};
+use crate::{
+    name::VersionId,
+    object::{self, Object, label},
+    registry::Reference,
+    spec::Spec,
+    yaml,
+};
 
 /// The objects of one version of a release, in the order to apply them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifests {
     pub version: VersionId,
-    pub objects: Vec<Object>,
+    pub objects: Vec<Rendered>,
 }
 
+/// One object, and when a deploy applies it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Object {
+pub struct Rendered {
     pub role: Role,
-    pub value: Value,
+    pub object: Object,
 }
 
 /// Stands for the version while its id is found out.
@@ -56,19 +63,26 @@ pub fn render(
     let values = values::values(spec, model, &version)?;
     let mut objects = Vec::new();
     let wanted = BUILTINS.iter().filter(|builtin| builtin.is_wanted(spec));
-    let own = wanted.map(|builtin| (builtin.file, builtin.role));
+    let own = wanted.map(|builtin| (builtin.file, Some(builtin.role)));
     let added = overrides
         .files()
         .filter(|file| Builtin::find(file).is_none() && !is_partial(file))
-        .map(|file| (file, Role::Shared));
+        .map(|file| (file, None));
     for (file, role) in added.chain(own) {
         for mut value in engine.objects(file, &values)? {
             patch::apply(spec, &version, std::slice::from_mut(&mut value))?;
             check(file, &value)?;
-            objects.push(Object { role, value });
+            let object = Object::from(value);
+            objects.push(Rendered {
+                role: role.unwrap_or_else(|| role_of_added(&object)),
+                object,
+            });
         }
     }
-    let all: Vec<Value> = objects.iter().map(|object| object.value.clone()).collect();
+    let all: Vec<Value> = objects
+        .iter()
+        .map(|one| one.object.clone().into_value())
+        .collect();
     patch::unused(spec, &version, &all)?;
     let mut findings = twice(&all);
     findings.extend(lint::findings(&all));
@@ -76,6 +90,15 @@ pub fn render(
         Ok(Manifests { version, objects })
     } else {
         Err(Error::Contradiction { findings })
+    }
+}
+
+/// The role of an object from a user's own template: it comes and goes with the version whose
+/// label it carries.
+fn role_of_added(object: &Object) -> Role {
+    match object.label(label::VERSION) {
+        Some(_) => Role::Version,
+        None => Role::Shared,
     }
 }
 
@@ -139,19 +162,9 @@ impl Manifests {
     pub fn to_yaml(&self) -> Result<String, Error> {
         let mut text = String::new();
         for object in &self.objects {
-            write!(text, "---\n{}", yaml::write(&object.value)?).expect("a string grows");
+            write!(text, "---\n{}", yaml::write(&object.object)?).expect("a string grows");
         }
         Ok(text)
-    }
-}
-
-impl Object {
-    pub fn kind(&self) -> &str {
-        self.value["kind"].as_str().unwrap_or_default()
-    }
-
-    pub fn name(&self) -> &str {
-        self.value["metadata"]["name"].as_str().unwrap_or_default()
     }
 }
 

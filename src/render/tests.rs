@@ -43,8 +43,11 @@ pub(super) fn with_templates(files: &[(&str, &str)]) -> Result<Manifests, Error>
 }
 
 pub(super) fn object<'a>(manifests: &'a Manifests, kind: &str) -> &'a Value {
-    let found = manifests.objects.iter().find(|found| found.kind() == kind);
-    &found.unwrap_or_else(|| panic!("no {kind}")).value
+    let found = manifests
+        .objects
+        .iter()
+        .find(|one| one.object.kind() == kind);
+    &found.unwrap_or_else(|| panic!("no {kind}")).object
 }
 
 pub(super) fn pod(manifests: &Manifests) -> &Value {
@@ -58,7 +61,7 @@ fn objects_come_in_order_and_are_named_after_release_and_version() {
     let named: Vec<String> = manifests
         .objects
         .iter()
-        .map(|object| format!("{:?} {} {}", object.role, object.kind(), object.name()))
+        .map(|one| format!("{:?} {}", one.role, one.object.title()))
         .collect();
     assert_eq!(
         named,
@@ -67,12 +70,12 @@ fn objects_come_in_order_and_are_named_after_release_and_version() {
             format!("Version Deployment chat-{version}"),
             format!("Version Service chat-{version}"),
             format!("Version PodDisruptionBudget chat-{version}"),
-            "Live Service chat".to_owned(),
-            "Live HTTPRoute chat".to_owned(),
+            "Route Service chat".to_owned(),
+            "Route HTTPRoute chat".to_owned(),
         ]
     );
-    for object in &manifests.objects {
-        assert_eq!(object.value["metadata"]["namespace"], "team-a");
+    for one in &manifests.objects {
+        assert_eq!(one.object["metadata"]["namespace"], "team-a");
     }
 }
 
@@ -200,10 +203,8 @@ fn a_user_overrides_one_block() {
     let services = manifests
         .objects
         .iter()
-        .filter(|object| object.kind() == "Service");
-    let types: Vec<&Value> = services
-        .map(|service| &service.value["spec"]["type"])
-        .collect();
+        .filter(|one| one.object.kind() == "Service");
+    let types: Vec<&Value> = services.map(|one| &one.object["spec"]["type"]).collect();
     assert_eq!(types, ["ClusterIP", "NodePort"]);
 }
 
@@ -267,8 +268,11 @@ fn patches_change_what_no_key_says() {
     let annotated = manifests
         .objects
         .iter()
-        .filter(|object| !object.value["metadata"]["annotations"].is_null());
-    assert_eq!(annotated.map(Object::kind).collect::<Vec<_>>(), ["Service"]);
+        .filter(|one| !one.object["metadata"]["annotations"].is_null());
+    assert_eq!(
+        annotated.map(|one| one.object.kind()).collect::<Vec<_>>(),
+        ["Service"]
+    );
 }
 
 #[test]
