@@ -55,6 +55,7 @@
 
 pub mod canary;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod error;

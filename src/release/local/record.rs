@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     file::write_atomically,
     home::Home,
-    local::{Engine, Place},
+    local::{Engine, ReleasePaths},
     name::ReleaseName,
     release::{error::Error, history::History},
 };
@@ -40,7 +40,9 @@ impl Recipe {
 const HISTORY_BYTES_MAX: u64 = 16 << 20;
 
 fn path(home: &Home, release: &ReleaseName) -> PathBuf {
-    Place::new(home, release).folder().join("history.json")
+    ReleasePaths::new(home, release)
+        .folder()
+        .join("history.json")
 }
 
 /// Reads the history; an empty one where the release is new.
