@@ -76,6 +76,7 @@ pub mod render;
 pub mod sim;
 pub mod slo;
 pub mod spec;
+pub mod timer;
 pub mod traffic;
 pub mod ui;
 pub mod weight;

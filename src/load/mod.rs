@@ -9,11 +9,11 @@
 
 mod chunk;
 mod client;
-mod clock;
 pub mod compare;
 mod error;
 mod fault;
 mod gate;
+mod latency;
 mod live;
 mod measure;
 mod plan;
@@ -36,6 +36,7 @@ pub use self::{
     error::Error,
     fault::{Failed, Fault},
     gate::{Figures, GateResult},
+    latency::{PerMetric, row},
     live::{Quantiles, View},
     measure::{Counted, Latency, QUANTILES, Values},
     plan::{Amount, Pace, Plan},

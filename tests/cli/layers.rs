@@ -7,7 +7,7 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 11] = [
+const LEAVES: [&str; 12] = [
     "clock",
     "file",
     "header_match",
@@ -17,6 +17,7 @@ const LEAVES: [&str; 11] = [
     "name",
     "object",
     "slo",
+    "timer",
     "weight",
     "yaml",
 ];
