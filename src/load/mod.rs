@@ -4,7 +4,8 @@
 //! [`Measured`] records, which [`Measured::summarize`] turns into the [`Summary`]
 //! that pipelines read. Pure, and used by the local gateway and by canaries too:
 //! [`sse`] (bytes → events), [`timing`] (one answer's bytes and arrival instants →
-//! what its user felt, or why it failed) and [`quantile`]. [`Client`] sends one
+//! what its user felt, or why it failed), [`quantile`], and [`prometheus`] (a server's
+//! own `/metrics`). [`Client`] sends one
 //! request and times it.
 
 mod chunk;
@@ -17,13 +18,14 @@ mod latency;
 mod live;
 mod measure;
 mod plan;
+pub mod prometheus;
 mod prompt;
 pub mod quantile;
 pub mod report;
 mod request;
 mod run;
 mod schedule;
-mod scrape;
+pub mod scrape;
 pub mod sse;
 mod summary;
 mod target;
