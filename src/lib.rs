@@ -55,6 +55,7 @@
 
 pub mod canary;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod error;
@@ -75,6 +76,7 @@ pub mod render;
 pub mod sim;
 pub mod slo;
 pub mod spec;
+pub mod timer;
 pub mod traffic;
 pub mod ui;
 pub mod weight;

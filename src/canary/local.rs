@@ -1,6 +1,7 @@
 //! Measuring and ending versions on the local target.
 
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     home::Home,
     interrupt::Interrupt,
-    load::{Prompts, ServerFigures},
+    load::{Prompts, ServerFigures, scrape},
     local::{Client, Observation, Phase, State},
     name::VersionId,
     release::{self, local::verdict},
@@ -37,13 +38,6 @@ const BLIND_MAX: Duration = Duration::from_secs(30);
 
 /// Pages of history: the ring holds seven.
 const PAGES_MAX: usize = 8;
-
-/// How often the engines' own metrics are read, and how long that may take.
-const FIGURES_EVERY: Duration = Duration::from_secs(1);
-const FIGURES_LIMIT: Duration = Duration::from_millis(800);
-
-/// Largest metrics page read.
-const FIGURES_BYTES_MAX: usize = 4 << 20;
 
 /// How long a version may take to become Ready again before a step.
 const READY_LIMIT: Duration = Duration::from_mins(2);
@@ -201,33 +195,19 @@ fn whole(ms: f64) -> u64 {
 
 /// Reads one engine's metrics for as long as it is polled.
 async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
-    let Ok(client) = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(FIGURES_LIMIT)
-        .build()
-    else {
+    let Ok(client) = reqwest::Client::builder().no_proxy().build() else {
         return;
     };
-    let url = format!("http://127.0.0.1:{port}/metrics");
-    loop {
-        if let Some(text) = fetch(&client, &url).await {
-            let read = ServerFigures::parse(&text);
+    let Ok(url) = format!("http://127.0.0.1:{port}/metrics").parse() else {
+        return;
+    };
+    scrape::watch(&client, &url, |reading| {
+        if let scrape::Reading::Figures(read) = reading {
             figures.lock().unwrap_or_else(PoisonError::into_inner)[at] = read;
         }
-        tokio::time::sleep(FIGURES_EVERY).await;
-    }
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Option<String> {
-    let mut response = client.get(url).send().await.ok()?;
-    let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.ok()? {
-        body.extend_from_slice(&bytes);
-        if body.len() > FIGURES_BYTES_MAX {
-            return None;
-        }
-    }
-    String::from_utf8(body).ok()
+        ControlFlow::Continue(())
+    })
+    .await;
 }
 
 /// The engines of this machine: one process a version carries any share.

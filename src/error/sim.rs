@@ -13,9 +13,7 @@ impl From<Error> for Failure {
             Error::Listen { source, .. } if source.kind() == ErrorKind::AddrInUse => {
                 Self::failed(&error).hint("name another port with --port, or 0 for a free one")
             }
-            Error::Listen { .. } | Error::Thread(_) | Error::Crashed | Error::FailedToStart => {
-                Self::failed(&error)
-            }
+            Error::Listen { .. } | Error::Crashed | Error::FailedToStart => Self::failed(&error),
         }
     }
 }

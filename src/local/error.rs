@@ -19,13 +19,13 @@ pub enum Error {
         release: ReleaseName,
         message: String,
     },
-    /// A precondition did not hold: somebody else has changed the release.
+    /// A precondition did not hold: another run has changed the release.
     #[error("infer serve {release} refused: {message}")]
     Conflict {
         release: ReleaseName,
         message: String,
         /// The run that owns the split.
-        who: Option<String>,
+        run: Option<String>,
     },
     #[error("{release} is held by {}", holder_text(holder.as_deref()))]
     Held {
@@ -41,7 +41,7 @@ pub enum Error {
     PortInUse {
         release: ReleaseName,
         port: u16,
-        /// The process that listens there, where it can be told.
+        /// The process that listens there, where this user may see it.
         by: Option<String>,
     },
     #[error("no port from {first} to {last} is free on 127.0.0.1")]
@@ -86,7 +86,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Commands that get people further.
+    /// Commands that help from here.
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::NotRunning { release } => vec![
@@ -112,7 +112,7 @@ impl Error {
                 )]
             }
             Self::EndedEarly { log, .. } | Self::NotInTime { log, .. } => {
-                vec![format!("what it said is in {}", log.display())]
+                vec![format!("its log is {}", log.display())]
             }
             Self::Record { path, .. } => vec![format!(
                 "end its engines by hand, then remove {}",
@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// Whether somebody else is in the way, rather than something being broken.
+    /// Whether another operator holds or has changed the release: exit code 5.
     pub fn is_conflict(&self) -> bool {
         matches!(
             self,
@@ -137,7 +137,7 @@ impl Error {
 
 fn holder_text(holder: Option<&Holder>) -> String {
     let Some(holder) = holder else {
-        return "somebody who has just taken it".to_owned();
+        return "another infer that has just taken it".to_owned();
     };
     let since = i64::try_from(holder.since_ms)
         .ok()

@@ -56,7 +56,7 @@ impl Local {
             }
             match self.client.set_split(&request(&base, change)).await {
                 Ok(split) => return self.split(split),
-                Err(local::Error::Conflict { who, .. }) => {
+                Err(local::Error::Conflict { run: who, .. }) => {
                     let now = self.read().await?;
                     if !now.says_the_same(read) {
                         let who = who.or_else(|| now.run().map(str::to_owned));

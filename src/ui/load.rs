@@ -12,8 +12,11 @@ use serde_json::{Value, json};
 
 pub use self::lines::{count, milliseconds};
 use super::{Answer, Paint, Screen, Show, Ui, result, seconds};
-use crate::load::{
-    Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
+use crate::{
+    load::{
+        self, Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
+    },
+    slo::Metric,
 };
 
 /// Seconds between two lines where there is no terminal, and between two JSON events of progress.
@@ -34,7 +37,7 @@ impl Show for TargetLine<'_> {
             "url": target.base.as_str(),
             "via": target.via,
             "model": target.model,
-            "engine": target.engine.map(crate::load::Engine::name),
+            "engine": target.engine.map(load::Engine::name),
             "simulated": target.simulated,
             "api": plan.shape.api.name(),
             "stream": plan.shape.stream,
@@ -46,9 +49,7 @@ impl Show for TargetLine<'_> {
 
     fn human(&self, screen: &Screen) {
         let Self { target, plan } = self;
-        let engine = target
-            .engine
-            .map_or("unknown engine", crate::load::Engine::name);
+        let engine = target.engine.map_or("unknown engine", load::Engine::name);
         screen.line(&format!(
             "{} on {} ({engine}) · {} · {} · seed {}",
             screen.paint().bold(printable(&target.model)),
@@ -227,16 +228,12 @@ impl Answer for Summary {
                 "              n      mean       p50       p90       p95       p99       max"
             )
         );
-        let reasoned = self.ttfo_ms != self.ttft_ms;
-        for (name, latency, shown) in [
-            ("TTFT  ms", &self.ttft_ms, true),
-            ("TTFO  ms", &self.ttfo_ms, reasoned),
-            ("TPOT  ms", &self.tpot_ms, true),
-            ("gap   ms", &self.chunk_gap_ms, true),
-            ("E2E   ms", &self.e2e_ms, true),
-        ] {
-            if shown && latency.n > 0 {
-                text.push_str(&row(name, latency));
+        for metric in Metric::ALL {
+            let latency = &self.latencies[metric];
+            let repeats_ttft = metric == Metric::Ttfo && *latency == self.latencies.ttft;
+            if latency.n > 0 && !repeats_ttft {
+                let label = load::row(metric).label;
+                text.push_str(&row(&format!("{label:6}ms"), latency));
             }
         }
         text.push_str(&self.totals());

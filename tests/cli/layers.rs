@@ -7,7 +7,8 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 12] = [
+    "clock",
     "file",
     "header_match",
     "home",
@@ -16,6 +17,7 @@ const LEAVES: [&str; 10] = [
     "name",
     "object",
     "slo",
+    "timer",
     "weight",
     "yaml",
 ];

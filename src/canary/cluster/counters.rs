@@ -5,6 +5,8 @@
 //! 100 and 250 ms), so the requests of one reading are placed where their sum says: all at
 //! the same height within their buckets. A reading with one request gives its exact value.
 
+use crate::load::prometheus::{Sample, samples};
+
 /// Requests taken from one reading of one pod; beyond it they are thinned out evenly.
 const SAMPLES_MAX: usize = 500;
 
@@ -68,10 +70,8 @@ impl Counters {
     /// From Prometheus text; label sets of one name are added up.
     pub fn parse(text: &str) -> Self {
         let mut counters = Self::default();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if let Some(sample) = Sample::parse(line) {
-                counters.take(&sample);
-            }
+        for sample in samples(text).filter(|sample| sample.value >= 0.0) {
+            counters.take(&sample);
         }
         for histogram in [&mut counters.ttft, &mut counters.tpot, &mut counters.gaps] {
             histogram.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -245,41 +245,6 @@ struct Range {
 impl Range {
     fn at(&self, height: f64) -> f64 {
         self.low + (self.high - self.low) * height
-    }
-}
-
-/// One line of the exposition format.
-struct Sample<'a> {
-    name: &'a str,
-    labels: &'a str,
-    value: f64,
-}
-
-impl<'a> Sample<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let name_ends = line.find(['{', ' '])?;
-        let (labels, rest) = match line[name_ends..].strip_prefix('{') {
-            Some(inner) => inner.rsplit_once('}')?,
-            None => ("", &line[name_ends..]),
-        };
-        let value: f64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
-        (value.is_finite() && value >= 0.0).then_some(Self {
-            name: &line[..name_ends],
-            labels,
-            value,
-        })
-    }
-
-    fn label(&self, name: &str) -> Option<&'a str> {
-        let mut rest = self.labels;
-        while let Some((key, tail)) = rest.split_once("=\"") {
-            let end = tail.find('"')?;
-            if key.trim_start_matches([',', ' ']) == name {
-                return Some(&tail[..end]);
-            }
-            rest = &tail[end + 1..];
-        }
-        None
     }
 }
 

@@ -13,7 +13,7 @@ use super::store;
 use crate::{
     home::Home,
     interrupt::Interrupt,
-    local::{self, Client, Place},
+    local::{self, Client, ReleasePaths},
     name::{ReleaseName, VersionId},
     release::{error::Error, logs::Wanted},
 };
@@ -34,7 +34,10 @@ pub async fn logs(
 ) -> Result<(), Error> {
     let mut followed = Vec::new();
     for version in versions(home, release, wanted).await? {
-        let mut log = Log::open(Place::new(home, release).engine_log(&version), &version)?;
+        let mut log = Log::open(
+            ReleasePaths::new(home, release).engine_log(&version),
+            &version,
+        )?;
         log.last(wanted.tail, on_line)?;
         followed.push(log);
     }

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use crate::{
     file::write_atomically,
     home::Home,
-    local::{Engine, Place},
+    local::{Engine, ReleasePaths},
     name::{ReleaseName, VersionId},
-    release::{Error, record::{Record, Revision}},
+    release::{
+        Error,
+        record::{Record, Revision},
+    },
 };
 
 /// All it takes to bring a version of a local release up again.
@@ -40,7 +43,7 @@ impl RevisionSpec {
 const RECORD_BYTES_MAX: u64 = 16 << 20;
 
 fn path(home: &Home, release: &ReleaseName) -> PathBuf {
-    Place::new(home, release).folder().join("record.json")
+    ReleasePaths::new(home, release).folder().join("record.json")
 }
 
 /// The record of a release on this machine, and how each of its versions is started.

@@ -1,9 +1,10 @@
-//! Keeps one version's engine as it is wanted: starts it, watches it, ends it.
+//! Supervises one version's engine: starts it, watches it, restarts it, ends it.
 
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc,
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
@@ -11,26 +12,25 @@ use super::{
     Event,
     adopt::Wanted,
     backoff::BackOff,
-    book::Book,
-    clock,
     control::Engine,
     health::{Change, Health, LIVENESS},
-    life::Happened,
-    process::{Berth, Process, TERMINATE_GRACE, free_port},
+    lifecycle::Transition,
+    prober::{Answer, Prober},
+    process::{Process, SpawnOptions, TERMINATE_GRACE, free_port},
     record::Run,
-    running::Running,
-    slot::Slot,
+    store::StateStore,
+    upstream::Upstream,
 };
-use crate::name::VersionId;
+use crate::{clock, name::VersionId};
 
-/// What a keeper is told to do.
+/// What a verb asks a supervisor to do.
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum Command {
     Start,
     Stop { drain: Duration },
 }
 
-/// What a keeper does next.
+/// What a supervisor does next.
 #[derive(Debug)]
 pub(super) enum Step {
     Start,
@@ -42,16 +42,16 @@ pub(super) enum Step {
     Leave,
 }
 
-pub(super) struct Keeper {
-    pub(super) book: Arc<Book>,
+pub(super) struct Supervisor {
+    pub(super) store: Arc<StateStore>,
     pub(super) version: VersionId,
-    pub(super) slot: Arc<Slot>,
-    pub(super) orders: mpsc::UnboundedReceiver<Order>,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
     pub(super) backoff: BackOff,
 }
 
-impl Keeper {
-    pub(super) async fn keep(mut self, first: Step) {
+impl Supervisor {
+    pub(super) async fn run(mut self, first: Step) {
         let mut step = first;
         loop {
             step = match step {
@@ -67,7 +67,7 @@ impl Keeper {
     }
 
     async fn start(&mut self) -> Step {
-        let engine = match self.book.engine(&self.version) {
+        let engine = match self.store.engine(&self.version) {
             None => return Step::Leave,
             Some(Err(missing)) => return self.cannot_run(secrets_gone(&missing)).await,
             Some(Ok(engine)) => engine,
@@ -76,17 +76,17 @@ impl Keeper {
             Ok(process) => {
                 let pid = process.identity().pid;
                 let port = self.port();
-                self.book.tell(Event::Started {
+                self.store.tell(Event::Started {
                     version: self.version.clone(),
                     pid,
                     port,
                 });
-                self.happened(Happened::Spawned);
+                self.transition(Transition::Spawned);
                 Step::Watch(Box::new(Running::new(
                     process,
                     &engine,
                     Health::default(),
-                    &self.slot,
+                    &self.upstream,
                     port,
                 )))
             }
@@ -110,22 +110,22 @@ impl Keeper {
             port: Some(port),
             ..Run::default()
         });
-        self.book.save().await.map_err(io::Error::other)?;
-        let place = self.book.place();
-        let log = place.engine_log(&self.version);
+        self.store.save().await.map_err(io::Error::other)?;
+        let paths = self.store.paths();
+        let log = paths.engine_log(&self.version);
         let process = Process::start(
             engine,
-            Berth {
+            SpawnOptions {
                 port,
                 mark: &mark,
                 log: &log,
-                folder: place.folder(),
+                folder: paths.folder(),
             },
         )?;
         let identity = process.identity().clone();
-        self.book.with(&self.version, |entry| {
-            entry.kept.run.identity = Some(identity);
-            entry.kept.run.started_ms = Some(clock::now_ms());
+        self.store.with(&self.version, |entry| {
+            entry.record.run.identity = Some(identity);
+            entry.record.run.started_ms = Some(clock::now_ms());
         });
         self.save().await;
         Ok(process)
@@ -143,9 +143,9 @@ impl Keeper {
                         Change::Nothing => {}
                         Change::Ready => self.ready(&mut running).await,
                         Change::Unready => {
-                            self.slot.close();
+                            self.upstream.close();
                             running.ready_since = None;
-                            self.happened(Happened::Silent);
+                            self.transition(Transition::Silent);
                         }
                         Change::Restart => {
                             let reason = format!(
@@ -163,9 +163,9 @@ impl Keeper {
                     );
                     return self.give_up(running, reason).await;
                 }
-                order = self.orders.recv() => match order {
-                    Some(Order::Start) => {}
-                    Some(Order::Stop { drain }) => return Step::Drain(running, drain),
+                command = self.commands.recv() => match command {
+                    Some(Command::Start) => {}
+                    Some(Command::Stop { drain }) => return Step::Drain(running, drain),
                     None => return Step::Leave,
                 }
             }
@@ -174,14 +174,14 @@ impl Keeper {
 
     async fn ready(&self, running: &mut Running) {
         running.ready_since = Some(Instant::now());
-        self.slot.open(self.port());
-        self.happened(Happened::Answers);
+        self.upstream.open(self.port());
+        self.transition(Transition::Answers);
         self.save().await;
     }
 
     /// Ends an engine that hangs; it is started again.
     async fn give_up(&mut self, mut running: Box<Running>, reason: String) -> Step {
-        self.slot.close();
+        self.upstream.close();
         self.trouble(running.process.kill());
         let how = running.process.ended().await;
         let ready_for = running.ready_for();
@@ -189,12 +189,12 @@ impl Keeper {
             .await
     }
 
-    /// Its process is gone and nobody asked for that.
+    /// Its process ended by itself.
     async fn ended(&mut self, ready_for: Option<Duration>, reason: String) -> Step {
-        self.slot.close();
+        self.upstream.close();
         let pause = self.backoff.next(ready_for);
         self.forget_run(Some(&reason));
-        self.happened(Happened::EndedAlone {
+        self.transition(Transition::EndedAlone {
             until_ms: clock::now_ms() + clock::milliseconds(pause),
             reason,
         });
@@ -203,9 +203,9 @@ impl Keeper {
     }
 
     async fn cannot_run(&mut self, reason: String) -> Step {
-        self.slot.close();
+        self.upstream.close();
         self.forget_run(None);
-        self.happened(Happened::CannotRun { reason });
+        self.transition(Transition::CannotRun { reason });
         self.save().await;
         Step::Park
     }
@@ -213,17 +213,17 @@ impl Keeper {
     async fn wait(&mut self, until: Instant) -> Step {
         tokio::select! {
             () = sleep_until(until) => {}
-            order = self.orders.recv() => match order {
-                Some(Order::Start) => self.backoff = BackOff::default(),
-                Some(Order::Stop { .. }) => {
-                    self.happened(Happened::StopAsked);
+            command = self.commands.recv() => match command {
+                Some(Command::Start) => self.backoff = BackOff::default(),
+                Some(Command::Stop { .. }) => {
+                    self.transition(Transition::StopAsked);
                     return Step::Park;
                 }
                 None => return Step::Leave,
             }
         }
-        self.book.with(&self.version, |entry| {
-            entry.kept.restarts = entry.kept.restarts.saturating_add(1);
+        self.store.with(&self.version, |entry| {
+            entry.record.restarts = entry.record.restarts.saturating_add(1);
         });
         Step::Start
     }
@@ -231,28 +231,28 @@ impl Keeper {
     /// Lets requests in flight end, but no longer than `drain`.
     async fn drain(&mut self, mut running: Box<Running>, drain: Duration) -> Step {
         let was_ready = running.health.is_ready();
-        self.slot.close();
-        self.happened(Happened::StopAsked);
-        self.book.tell(Event::Draining {
+        self.upstream.close();
+        self.transition(Transition::StopAsked);
+        self.store.tell(Event::Draining {
             version: self.version.clone(),
-            in_flight: self.slot.in_flight(),
+            in_flight: self.upstream.in_flight(),
         });
-        let slot = Arc::clone(&self.slot);
+        let upstream = Arc::clone(&self.upstream);
         let mut until = Instant::now() + drain;
         loop {
             tokio::select! {
                 how = running.process.ended() => return self.gone(&text(how)).await,
-                () = slot.emptied() => return Step::End(running),
+                () = upstream.emptied() => return Step::End(running),
                 () = sleep_until(until) => return Step::End(running),
-                order = self.orders.recv() => match order {
-                    Some(Order::Start) => {
+                command = self.commands.recv() => match command {
+                    Some(Command::Start) => {
                         if was_ready {
-                            self.slot.open(self.port());
+                            self.upstream.open(self.port());
                         }
-                        self.happened(Happened::StopCalledOff { was_ready });
+                        self.transition(Transition::StopCalledOff { was_ready });
                         return Step::Watch(running);
                     }
-                    Some(Order::Stop { drain }) => until = until.min(Instant::now() + drain),
+                    Some(Command::Stop { drain }) => until = until.min(Instant::now() + drain),
                     None => return Step::Leave,
                 }
             }
@@ -271,10 +271,10 @@ impl Keeper {
                     self.trouble(running.process.kill());
                     until += TERMINATE_GRACE;
                 }
-                order = self.orders.recv() => match order {
-                    Some(Order::Start) => again = true,
-                    // Nobody wants to wait for it any more.
-                    Some(Order::Stop { drain }) => {
+                command = self.commands.recv() => match command {
+                    Some(Command::Start) => again = true,
+                    // A second stop shortens the wait.
+                    Some(Command::Stop { drain }) => {
                         again = false;
                         until = until.min(Instant::now() + drain);
                     }
@@ -288,78 +288,136 @@ impl Keeper {
 
     async fn gone(&mut self, how: &str) -> Step {
         self.forget_run(Some(how));
-        self.happened(Happened::Gone);
+        self.transition(Transition::Gone);
         self.save().await;
         Step::Park
     }
 
     async fn park(&mut self) -> Step {
         loop {
-            match self.orders.recv().await {
-                Some(Order::Start) => {
+            match self.commands.recv().await {
+                Some(Command::Start) => {
                     self.backoff = BackOff::default();
                     return Step::Start;
                 }
-                Some(Order::Stop { .. }) => self.happened(Happened::StopAsked),
+                Some(Command::Stop { .. }) => self.transition(Transition::StopAsked),
                 None => return Step::Leave,
             }
         }
     }
 
     fn port(&self) -> u16 {
-        let port = self.book.with(&self.version, |entry| entry.kept.run.port);
+        let port = self
+            .store
+            .with(&self.version, |entry| entry.record.run.port);
         port.flatten().unwrap_or_default()
     }
 
     fn set_run(&self, run: Run) {
-        self.book.with(&self.version, |entry| entry.kept.run = run);
+        self.store
+            .with(&self.version, |entry| entry.record.run = run);
     }
 
     /// No process any more; the time of its last start is kept, to know old from new.
     fn forget_run(&self, how: Option<&str>) {
-        self.book.with(&self.version, |entry| {
-            entry.kept.run.mark = None;
-            entry.kept.run.identity = None;
-            entry.kept.run.port = None;
+        self.store.with(&self.version, |entry| {
+            entry.record.run.mark = None;
+            entry.record.run.identity = None;
+            entry.record.run.port = None;
             if let Some(how) = how {
-                entry.kept.last_exit = Some(how.to_owned());
+                entry.record.last_exit = Some(how.to_owned());
             }
         });
     }
 
-    fn happened(&self, happened: Happened) {
-        self.book.happened(&self.version, happened);
+    fn transition(&self, transition: Transition) {
+        self.store.transition(&self.version, transition);
     }
 
     /// A full disk must not end an engine; the next change tries again.
     async fn save(&self) {
-        if let Err(error) = self.book.save().await {
-            self.book.tell(Event::Trouble(error.to_string()));
+        if let Err(error) = self.store.save().await {
+            self.store.tell(Event::Trouble(error.to_string()));
         }
     }
 
     fn trouble(&self, result: io::Result<()>) {
         if let Err(error) = result {
             let text = format!("{} could not be signalled: {error}", self.version);
-            self.book.tell(Event::Trouble(text));
+            self.store.tell(Event::Trouble(text));
         }
     }
 }
 
-/// Whether a version is meant to run.
-pub(super) fn set_wanted(book: &Book, version: &VersionId, wanted: Wanted) {
-    book.with(version, |entry| entry.kept.wanted = wanted);
+/// One run of an engine while it lasts.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) process: Process,
+    pub(super) health: Health,
+    pub(super) answers: mpsc::Receiver<Answer>,
+    /// Dropped, the probes end.
+    _probes: JoinSet<()>,
+    pub(super) startup_ends: Instant,
+    pub(super) startup_s: u64,
+    pub(super) health_path: String,
+    pub(super) ready_since: Option<Instant>,
 }
 
-/// What to say of an engine whose secrets went with the process that had them.
+/// Probe answers that may wait to be looked at; there is at most one a second.
+const ANSWERS_WAITING_MAX: usize = 8;
+
+impl Running {
+    /// Starts the health probes; `health` is what is known of the process already.
+    pub(super) fn new(
+        process: Process,
+        engine: &Engine,
+        health: Health,
+        upstream: &Arc<Upstream>,
+        port: u16,
+    ) -> Self {
+        let (sender, answers) = mpsc::channel(ANSWERS_WAITING_MAX);
+        let prober = Prober {
+            port,
+            path: engine.health_path.clone(),
+        };
+        let upstream = Arc::clone(upstream);
+        let mut probes = JoinSet::new();
+        probes.spawn(async move {
+            let suspected = &upstream.suspected;
+            prober.run(health.has_started(), suspected, &sender).await;
+        });
+        Self {
+            process,
+            health,
+            answers,
+            _probes: probes,
+            startup_ends: Instant::now() + Duration::from_secs(engine.startup_s),
+            startup_s: engine.startup_s,
+            health_path: engine.health_path.clone(),
+            ready_since: health.is_ready().then(Instant::now),
+        }
+    }
+
+    /// How long it has been ready without a break.
+    pub(super) fn ready_for(&self) -> Option<Duration> {
+        self.ready_since.map(|since| since.elapsed())
+    }
+}
+
+/// Whether a version is meant to run.
+pub(super) fn set_wanted(store: &StateStore, version: &VersionId, wanted: Wanted) {
+    store.with(version, |entry| entry.record.wanted = wanted);
+}
+
+/// The reason shown for an engine whose secrets were in the memory of an earlier process.
 pub(super) fn secrets_gone(missing: &[String]) -> String {
     format!(
-        "it needs {}, kept in memory only and gone with the infer serve that had it: set it and run infer deploy again",
+        "it needs {}, which was only in the memory of the infer serve that has ended: set it and run infer deploy again",
         missing.join(", ")
     )
 }
 
-/// Trying again cannot help where there is no such program.
+/// A program that does not exist will not exist at the next try.
 fn is_for_good(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,9 +1,10 @@
 //! Waiting with sub-millisecond precision.
 //!
 //! tokio's own timer counts in whole milliseconds and rounds up, so an open-loop
-//! client that sleeps on it sends less than it was asked for. A kernel timer
-//! (timerfd) wakes the event loop within some tens of microseconds and costs no
-//! spinning, which matters where client and server share a core.
+//! client that sleeps on it sends less than it was asked for, and a simulated server
+//! sends its tokens late. A kernel timer (timerfd) wakes the event loop within some
+//! tens of microseconds and costs no spinning, which matters where client and server
+//! share a core.
 
 use std::{
     io,
@@ -19,7 +20,7 @@ use tokio::io::unix::AsyncFd;
 
 /// One kernel timer, waiting for one instant at a time.
 #[derive(Debug)]
-pub(super) struct Timer(AsyncFd<OwnedFd>);
+pub struct Timer(AsyncFd<OwnedFd>);
 
 impl Timer {
     /// Must be called inside a tokio runtime.
@@ -27,14 +28,14 @@ impl Timer {
         deprecated,
         reason = "deprecated for types whose descriptor may change; an OwnedFd's cannot"
     )]
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
         Ok(Self(AsyncFd::new(fd)?))
     }
 
     /// Waits until `at`; returns at once where that has passed.
-    pub(super) async fn until(&self, at: Instant) -> io::Result<()> {
+    pub async fn until(&self, at: Instant) -> io::Result<()> {
         let wait = at.saturating_duration_since(Instant::now());
         if wait.is_zero() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The one state of a served release: who changes it, writes it down and shows it.
+//! The state of a served release: the one place that changes, saves and shows it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,27 +10,26 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{
-    Error, Event, Place,
+    Error, Event, ReleasePaths,
     adopt::Wanted,
-    clock,
     control::{Engine, Phase, SessionKey, Split, SplitChange, State, VersionState},
-    keeper::Order,
-    life::{self, Happened},
-    record::{self, Kept, Record, Run},
+    lifecycle::{self, Transition},
+    record::{Record, Run, VersionRecord},
     route::{Routes, Table},
-    slot::Slot,
     split::{SplitError, changed},
+    supervisor::Command,
+    upstream::Upstream,
 };
-use crate::name::VersionId;
+use crate::{clock, name::VersionId};
 
-/// Told of every change.
+/// Called with every event.
 pub type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Stopped versions remembered beside those that run; the oldest go first.
 const STOPPED_MAX: usize = 20;
 
-pub(super) struct Book {
-    place: Place,
+pub(super) struct StateStore {
+    paths: ReleasePaths,
     detached: bool,
     since_ms: u64,
     inner: Mutex<Inner>,
@@ -40,9 +39,9 @@ pub(super) struct Book {
     on_event: OnEvent,
 }
 
-impl fmt::Debug for Book {
+impl fmt::Debug for StateStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Book").finish_non_exhaustive()
+        f.debug_struct("StateStore").finish_non_exhaustive()
     }
 }
 
@@ -52,19 +51,19 @@ struct Inner {
     entries: BTreeMap<VersionId, Entry>,
 }
 
-/// One version in memory; what must survive is in `kept`.
+/// One version in memory; what must survive is in `record`.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) kept: Kept,
+    pub(super) record: VersionRecord,
     pub(super) phase: Phase,
     pub(super) secrets: BTreeMap<String, String>,
-    pub(super) slot: Arc<Slot>,
-    pub(super) orders: mpsc::UnboundedSender<Order>,
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) commands: mpsc::UnboundedSender<Command>,
 }
 
-impl Book {
+impl StateStore {
     pub(super) fn new(
-        place: Place,
+        paths: ReleasePaths,
         record: Record,
         detached: bool,
         on_event: OnEvent,
@@ -76,7 +75,7 @@ impl Book {
             BTreeMap::new(),
         );
         Arc::new(Self {
-            place,
+            paths,
             detached,
             since_ms: clock::now_ms(),
             inner: Mutex::new(Inner {
@@ -89,37 +88,37 @@ impl Book {
         })
     }
 
-    pub(super) fn place(&self) -> &Place {
-        &self.place
+    pub(super) fn paths(&self) -> &ReleasePaths {
+        &self.paths
     }
 
     pub(super) fn tell(&self, event: Event) {
         (self.on_event)(event);
     }
 
-    /// Adds a version, or takes it again; its keeper must read `orders`.
+    /// Adds a version, or replaces it; its supervisor must read `commands`.
     pub(super) fn insert(
         &self,
-        kept: Kept,
+        record: VersionRecord,
         phase: Phase,
-        orders: mpsc::UnboundedSender<Order>,
-    ) -> Arc<Slot> {
-        let version = kept.version().clone();
-        let slot = Slot::new(version.clone());
+        commands: mpsc::UnboundedSender<Command>,
+    ) -> Arc<Upstream> {
+        let version = record.version().clone();
+        let upstream = Upstream::new(version.clone());
         let entry = Entry {
-            kept,
+            record,
             phase,
             secrets: BTreeMap::new(),
-            slot: Arc::clone(&slot),
-            orders,
+            upstream: Arc::clone(&upstream),
+            commands,
         };
         let mut inner = self.inner();
         inner.entries.insert(version, entry);
         self.reroute(&inner);
-        slot
+        upstream
     }
 
-    /// Looks at or changes one version.
+    /// Reads or changes one version.
     pub(super) fn with<T>(
         &self,
         version: &VersionId,
@@ -132,15 +131,15 @@ impl Book {
         self.inner().entries.keys().cloned().collect()
     }
 
-    /// Moves a version to its next phase, and tells where that is another one.
-    pub(super) fn happened(&self, version: &VersionId, happened: Happened) {
+    /// Applies a transition to a version, and reports a change of phase.
+    pub(super) fn transition(&self, version: &VersionId, transition: Transition) {
         let changed = self.with(version, |entry| {
-            let phase = life::next(&entry.phase, happened);
+            let phase = lifecycle::next(&entry.phase, transition);
             if phase == entry.phase {
                 return None;
             }
             entry.phase = phase.clone();
-            let run = &mut entry.kept.run;
+            let run = &mut entry.record.run;
             let is_first = phase == Phase::Ready && run.ready_ms.is_none();
             if is_first {
                 run.ready_ms = Some(clock::now_ms());
@@ -162,7 +161,7 @@ impl Book {
     pub(super) fn engine(&self, version: &VersionId) -> Option<Result<Engine, Vec<String>>> {
         self.with(version, |entry| {
             let missing: Vec<String> = entry
-                .kept
+                .record
                 .secret_names
                 .iter()
                 .filter(|name| !entry.secrets.contains_key(*name))
@@ -171,7 +170,7 @@ impl Book {
             if missing.is_empty() {
                 Ok(Engine {
                     secret_env: entry.secrets.clone(),
-                    ..entry.kept.engine.clone()
+                    ..entry.record.engine.clone()
                 })
             } else {
                 Err(missing)
@@ -179,25 +178,25 @@ impl Book {
         })
     }
 
-    /// Takes an engine as it is wanted now; whether its version was known before.
+    /// Takes an engine as it is wanted now; returns whether its version was known before.
     pub(super) fn want(&self, engine: &Engine) -> bool {
-        let fresh = record::kept(engine, Wanted::Up);
+        let fresh = VersionRecord::new(engine, Wanted::Up);
         self.with(&engine.version, |entry| {
-            entry.kept.engine = fresh.engine;
-            entry.kept.secret_names = fresh.secret_names;
-            entry.kept.wanted = Wanted::Up;
+            entry.record.engine = fresh.engine;
+            entry.record.secret_names = fresh.secret_names;
+            entry.record.wanted = Wanted::Up;
             entry.secrets = engine.secret_env.clone();
         })
         .is_some()
     }
 
-    /// Gives an order to a version's keeper.
-    pub(super) fn order(&self, version: &VersionId, order: Order) {
-        // A keeper that is gone has nothing left to do for it.
-        self.with(version, |entry| drop(entry.orders.send(order)));
+    /// Sends a command to a version's supervisor.
+    pub(super) fn command(&self, version: &VersionId, command: Command) {
+        // A supervisor that has ended has nothing left to do for it.
+        self.with(version, |entry| drop(entry.commands.send(command)));
     }
 
-    /// Writes everything that must survive; done, it is on disk.
+    /// Saves everything that must survive; on disk once this returns.
     pub(super) async fn save(&self) -> Result<(), Error> {
         let _turn = self.saving.lock().await;
         let record = self.inner().snapshot();
@@ -205,11 +204,11 @@ impl Book {
     }
 
     async fn write(&self, record: Record) -> Result<(), Error> {
-        let place = self.place.clone();
-        let written = tokio::task::spawn_blocking(move || record.save(&place)).await;
+        let paths = self.paths.clone();
+        let written = tokio::task::spawn_blocking(move || record.save(&paths)).await;
         written.unwrap_or_else(|error| {
             Err(Error::File {
-                path: self.place.record(),
+                path: self.paths.record(),
                 source: std::io::Error::other(error),
             })
         })
@@ -255,7 +254,7 @@ impl Book {
         self.reroute(&self.inner());
     }
 
-    /// Forgets the stopped versions that are most.
+    /// Forgets the oldest stopped versions above [`STOPPED_MAX`]; returns them.
     pub(super) fn prune(&self) -> Vec<VersionId> {
         let mut inner = self.inner();
         let split = inner.record.split.clone();
@@ -264,8 +263,8 @@ impl Book {
             .values()
             .filter(|entry| entry.phase == Phase::Stopped)
             .map(|entry| {
-                let started_ms = entry.kept.run.started_ms.unwrap_or_default();
-                (started_ms, entry.kept.version().clone())
+                let started_ms = entry.record.run.started_ms.unwrap_or_default();
+                (started_ms, entry.record.version().clone())
             })
             .filter(|(_, version)| {
                 split.live.as_ref() != Some(version) && split.candidate.as_ref() != Some(version)
@@ -289,8 +288,8 @@ impl Book {
     }
 
     pub(super) fn version_state(&self, version: &VersionId) -> Option<VersionState> {
-        let place = &self.place;
-        self.with(version, |entry| entry.state(place))
+        let paths = &self.paths;
+        self.with(version, |entry| entry.state(paths))
     }
 
     pub(super) fn state(&self) -> State {
@@ -299,7 +298,7 @@ impl Book {
         let versions: Vec<_> = inner
             .entries
             .values()
-            .map(|entry| entry.state(&self.place))
+            .map(|entry| entry.state(&self.paths))
             .collect();
         State {
             release: inner.record.release.clone(),
@@ -308,7 +307,7 @@ impl Book {
             split: inner.record.split.clone(),
             simulated: versions
                 .iter()
-                .any(|known| known.simulated && life::has_process(&known.phase)),
+                .any(|known| known.simulated && lifecycle::has_process(&known.phase)),
             versions,
             session: inner.record.session.clone(),
             detached: self.detached,
@@ -322,7 +321,7 @@ impl Book {
         inner
             .entries
             .values()
-            .map(|entry| entry.slot.in_flight())
+            .map(|entry| entry.upstream.in_flight())
             .sum()
     }
 
@@ -332,18 +331,18 @@ impl Book {
         let running = inner
             .entries
             .iter()
-            .filter(|(_, entry)| life::has_process(&entry.phase));
+            .filter(|(_, entry)| lifecycle::has_process(&entry.phase));
         running.map(|(version, _)| version.clone()).collect()
     }
 
     fn reroute(&self, inner: &Inner) {
-        let slots = inner
+        let upstreams = inner
             .entries
             .iter()
-            .map(|(version, entry)| (version.clone(), Arc::clone(&entry.slot)))
+            .map(|(version, entry)| (version.clone(), Arc::clone(&entry.upstream)))
             .collect();
         let record = &inner.record;
-        let table = Table::new(&record.release, &record.split, &record.session, slots);
+        let table = Table::new(&record.release, &record.split, &record.session, upstreams);
         self.routes.replace(table);
     }
 
@@ -358,7 +357,7 @@ impl Inner {
             versions: self
                 .entries
                 .values()
-                .map(|entry| entry.kept.clone())
+                .map(|entry| entry.record.clone())
                 .collect(),
             ..self.record.clone()
         }
@@ -366,30 +365,30 @@ impl Inner {
 }
 
 impl Entry {
-    fn state(&self, place: &Place) -> VersionState {
+    fn state(&self, paths: &ReleasePaths) -> VersionState {
         let Run {
             identity,
             port,
             started_ms,
             ready_ms,
             mark: _,
-        } = &self.kept.run;
-        let running = life::has_process(&self.phase);
+        } = &self.record.run;
+        let running = lifecycle::has_process(&self.phase);
         VersionState {
-            version: self.kept.version().clone(),
+            version: self.record.version().clone(),
             phase: self.phase.clone(),
             pid: identity
                 .as_ref()
                 .filter(|_| running)
                 .map(|identity| identity.pid),
             port: port.filter(|_| running),
-            restarts: self.kept.restarts,
-            in_flight: self.slot.in_flight(),
-            last_exit: self.kept.last_exit.clone(),
-            simulated: self.kept.engine.simulated,
-            engine: self.kept.engine.clone(),
-            secret_names: self.kept.secret_names.iter().cloned().collect(),
-            log: place.engine_log(self.kept.version()),
+            restarts: self.record.restarts,
+            in_flight: self.upstream.in_flight(),
+            last_exit: self.record.last_exit.clone(),
+            simulated: self.record.engine.simulated,
+            engine: self.record.engine.clone(),
+            secret_names: self.record.secret_names.iter().cloned().collect(),
+            log: paths.engine_log(self.record.version()),
             started_ms: *started_ms,
             ready_ms: *ready_ms,
         }

@@ -1,5 +1,5 @@
-//! One version as the gateway sees it: where it listens, whether it takes requests,
-//! how many it has, and connections kept for the next ones.
+//! One version as the gateway's upstream: its port, whether it takes requests, how many are in
+//! flight, and its pool of idle connections.
 
 use std::{
     io,
@@ -25,7 +25,7 @@ use crate::name::VersionId;
 /// A request's body on its way through.
 pub(super) type RequestBody = Limited<Incoming>;
 
-/// Connections kept open to one engine while nobody uses them.
+/// Idle connections kept open to one engine.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
 /// Servers close idle connections after 5 s (uvicorn, llama.cpp); a request sent just
@@ -36,27 +36,27 @@ const IDLE_TIME_MAX: Duration = Duration::from_secs(3);
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
-pub(super) struct Slot {
+pub(super) struct Upstream {
     version: VersionId,
     port: AtomicU16,
     open: AtomicBool,
     in_flight: AtomicU64,
-    /// Told when the last request in flight has ended.
+    /// Notified when the last request in flight has ended.
     emptied: Notify,
-    /// Told when a request could not reach the engine.
+    /// Notified when a request could not reach the engine.
     pub(super) suspected: Notify,
     idle: Mutex<Vec<Idle>>,
 }
 
 #[derive(Debug)]
 struct Idle {
-    link: Link,
+    connection: PooledConnection,
     since: Instant,
 }
 
 /// One connection to an engine, between two requests.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(super) struct PooledConnection {
     sender: SendRequest<RequestBody>,
     port: u16,
     /// The engine will close it after this answer.
@@ -83,7 +83,7 @@ pub(super) enum SendError {
     Broken(hyper::Error),
 }
 
-impl Slot {
+impl Upstream {
     pub(super) fn new(version: VersionId) -> Arc<Self> {
         Arc::new(Self {
             version,
@@ -123,11 +123,11 @@ impl Slot {
     /// Counts one request in; `None` where it takes none.
     ///
     /// Counted first and looked at second, so that a drain that sees none in flight
-    /// after it has closed the slot can be sure that none will come.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Visit> {
+    /// after it has closed the upstream can be sure that none will come.
+    pub(super) fn enter(self: &Arc<Self>) -> Option<InFlight> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        let visit = Visit(Arc::clone(self));
-        self.is_open().then_some(visit)
+        let in_flight = InFlight(Arc::clone(self));
+        self.is_open().then_some(in_flight)
     }
 
     /// Waits until no request is in flight.
@@ -145,12 +145,12 @@ impl Slot {
     pub(super) async fn send(
         &self,
         mut request: Request<RequestBody>,
-    ) -> Result<(Response<Incoming>, Link), SendError> {
+    ) -> Result<(Response<Incoming>, PooledConnection), SendError> {
         loop {
-            let (mut link, kept) = match self.take_idle() {
-                Some(link) => (link, true),
+            let (mut connection, kept) = match self.take_idle() {
+                Some(connection) => (connection, true),
                 None => match self.connect().await {
-                    Ok(link) => (link, false),
+                    Ok(connection) => (connection, false),
                     Err(source) => {
                         return Err(SendError::Unreached {
                             request: Box::new(request),
@@ -159,10 +159,10 @@ impl Slot {
                     }
                 },
             };
-            let mut error = match link.sender.try_send_request(request).await {
+            let mut error = match connection.sender.try_send_request(request).await {
                 Ok(response) => {
-                    link.is_last = hangs_up(response.headers());
-                    return Ok((response, link));
+                    connection.is_last = hangs_up(response.headers());
+                    return Ok((response, connection));
                 }
                 Err(error) => error,
             };
@@ -181,14 +181,14 @@ impl Slot {
     }
 
     /// Keeps a connection whose answer has been read to its end.
-    pub(super) fn keep(&self, link: Link) {
-        let current = self.port.load(Ordering::SeqCst) == link.port;
+    pub(super) fn keep(&self, connection: PooledConnection) {
+        let current = self.port.load(Ordering::SeqCst) == connection.port;
         let mut idle = self.idle();
-        if current && self.is_open() && !link.is_last && !link.sender.is_closed() {
+        if current && self.is_open() && !connection.is_last && !connection.sender.is_closed() {
             idle.retain(|kept| kept.since.elapsed() < IDLE_TIME_MAX);
             if idle.len() < IDLE_CONNECTIONS_MAX {
                 idle.push(Idle {
-                    link,
+                    connection,
                     since: Instant::now(),
                 });
             }
@@ -196,27 +196,27 @@ impl Slot {
     }
 
     /// The connection used last: the others may grow too old and go.
-    fn take_idle(&self) -> Option<Link> {
+    fn take_idle(&self) -> Option<PooledConnection> {
         let mut idle = self.idle();
-        while let Some(Idle { link, since }) = idle.pop() {
-            if link.sender.is_ready() && since.elapsed() < IDLE_TIME_MAX {
-                return Some(link);
+        while let Some(Idle { connection, since }) = idle.pop() {
+            if connection.sender.is_ready() && since.elapsed() < IDLE_TIME_MAX {
+                return Some(connection);
             }
         }
         None
     }
 
-    async fn connect(&self) -> io::Result<Link> {
+    async fn connect(&self) -> io::Result<PooledConnection> {
         let port = self.port.load(Ordering::SeqCst);
         let connecting = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
         let stream = tokio::time::timeout(CONNECT_LIMIT, connecting).await??;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, driver) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(io::Error::other)?;
-        // Ends with the sender: an error on it reaches whoever waits for an answer.
-        tokio::spawn(async { drop(connection.await) });
-        Ok(Link {
+        // Ends with the sender: an error on it reaches the request that waits for a response.
+        tokio::spawn(async { drop(driver.await) });
+        Ok(PooledConnection {
             sender,
             port,
             is_last: false,
@@ -230,15 +230,15 @@ impl Slot {
 
 /// One request in flight.
 #[derive(Debug)]
-pub(super) struct Visit(Arc<Slot>);
+pub(super) struct InFlight(Arc<Upstream>);
 
-impl Visit {
-    pub(super) fn slot(&self) -> &Arc<Slot> {
+impl InFlight {
+    pub(super) fn upstream(&self) -> &Arc<Upstream> {
         &self.0
     }
 }
 
-impl Drop for Visit {
+impl Drop for InFlight {
     fn drop(&mut self) {
         if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.emptied.notify_waiters();
@@ -251,18 +251,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_closed_slot_lets_nobody_in_and_waits_for_those_inside() {
-        let slot = Slot::new("v012345678".parse().unwrap());
-        assert!(slot.enter().is_none());
-        assert_eq!(slot.in_flight(), 0);
-        slot.open(1);
-        let visit = slot.enter().unwrap();
-        slot.close();
-        assert!(slot.enter().is_none());
-        let mut emptied = std::pin::pin!(slot.emptied());
+    async fn a_closed_upstream_admits_no_request_and_waits_for_those_in_flight() {
+        let upstream = Upstream::new("v012345678".parse().unwrap());
+        assert!(upstream.enter().is_none());
+        assert_eq!(upstream.in_flight(), 0);
+        upstream.open(1);
+        let in_flight = upstream.enter().unwrap();
+        upstream.close();
+        assert!(upstream.enter().is_none());
+        let mut emptied = std::pin::pin!(upstream.emptied());
         let soon = Duration::from_millis(20);
         assert!(tokio::time::timeout(soon, &mut emptied).await.is_err());
-        drop(visit);
+        drop(in_flight);
         emptied.await;
     }
 }

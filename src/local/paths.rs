@@ -1,4 +1,4 @@
-//! Where one local release keeps its files, and how its socket is named.
+//! The paths of one local release: its files and its socket.
 
 use std::{
     fs, io,
@@ -15,7 +15,7 @@ use crate::{
 
 /// The files of one release; their folder need not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ReleasePaths {
     folder: PathBuf,
     socket: PathBuf,
 }
@@ -23,7 +23,7 @@ pub struct Place {
 /// Longest path that fits a `sockaddr_un` with its final NUL.
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 
-impl Place {
+impl ReleasePaths {
     pub fn new(home: &Home, release: &ReleaseName) -> Self {
         Self {
             folder: home.state.join(release.as_str()),
@@ -36,7 +36,7 @@ impl Place {
         &self.folder
     }
 
-    /// What `infer serve` must remember; written by it alone.
+    /// The record of `infer serve`; written by it alone.
     pub fn record(&self) -> PathBuf {
         self.folder.join("state.json")
     }
@@ -51,12 +51,12 @@ impl Place {
         self.folder.join("operator.lock")
     }
 
-    /// What a detached `infer serve` says.
+    /// Output of a detached `infer serve`.
     pub fn serve_log(&self) -> PathBuf {
         self.folder.join("serve.log")
     }
 
-    /// What a version's engine says.
+    /// Output of a version's engine.
     pub fn engine_log(&self, version: &VersionId) -> PathBuf {
         self.folder.join(format!("{version}.log"))
     }
@@ -115,7 +115,7 @@ pub fn releases(home: &Home) -> io::Result<Vec<ReleaseName>> {
         let Some(name) = name.to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        if Place::new(home, &name).record().is_file() {
+        if ReleasePaths::new(home, &name).record().is_file() {
             names.push(name);
         }
     }
@@ -138,12 +138,12 @@ mod tests {
     fn a_socket_in_a_very_deep_folder_can_still_be_bound_and_reached() {
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("d".repeat(120));
-        let place = Place::new(&Home::below(&deep), &"chat".parse().unwrap());
-        place.make().unwrap();
-        let name = place.socket_name().unwrap();
+        let paths = ReleasePaths::new(&Home::below(&deep), &"chat".parse().unwrap());
+        paths.make().unwrap();
+        let name = paths.socket_name().unwrap();
         let listener = std::os::unix::net::UnixListener::bind(&name.path).unwrap();
-        assert!(place.socket().exists());
-        let again = place.socket_name().unwrap();
+        assert!(paths.socket().exists());
+        let again = paths.socket_name().unwrap();
         std::os::unix::net::UnixStream::connect(&again.path).unwrap();
         listener.accept().unwrap();
     }

@@ -1,4 +1,4 @@
-//! What a request's headers say of where it is to go. Pure.
+//! The headers by which a request is routed: the match and the session key. Pure.
 
 use http::{HeaderMap, header};
 
@@ -12,7 +12,7 @@ pub(super) fn carries(headers: &HeaderMap, wanted: &HeaderMatch) -> bool {
     is_it && values.next().is_none()
 }
 
-/// Whose request it is; empty is nobody's.
+/// The session id of a request; an empty one counts as none.
 pub(super) fn session_id<'a>(headers: &'a HeaderMap, key: &SessionKey) -> Option<&'a [u8]> {
     let id = match key {
         SessionKey::Header(name) => headers.get(name)?.as_bytes(),

@@ -1,11 +1,11 @@
-//! The phases of an engine's life and what leads from one to the next. Pure.
+//! The phases of an engine and the transitions between them. Pure.
 
 use super::control::Phase;
 
-/// What can happen to one version.
+/// What moves a version from one phase to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Happened {
-    /// Somebody asked for it.
+pub(super) enum Transition {
+    /// A verb asked for it to run.
     StartAsked,
     /// A process was started.
     Spawned,
@@ -15,9 +15,9 @@ pub(super) enum Happened {
     Answers,
     /// Its health path does not answer 200 any more.
     Silent,
-    /// Somebody asked for its end.
+    /// A verb asked for it to stop.
     StopAsked,
-    /// Somebody asked for it again before it was terminated.
+    /// A verb asked for it to run again before it was terminated.
     StopCalledOff { was_ready: bool },
     /// Its process is gone, or there was none.
     Gone,
@@ -27,42 +27,42 @@ pub(super) enum Happened {
     CannotRun { reason: String },
 }
 
-/// The phase after `happened`; what cannot happen in a phase leaves it as it is.
-pub(super) fn next(phase: &Phase, happened: Happened) -> Phase {
+/// The phase after `transition`; a transition that a phase does not have leaves it unchanged.
+pub(super) fn next(phase: &Phase, transition: Transition) -> Phase {
     let running = |ready: bool| if ready { Phase::Ready } else { Phase::Starting };
-    match (phase, happened) {
-        (_, Happened::Spawned)
-        | (Phase::Stopped | Phase::BackOff { .. } | Phase::Failed { .. }, Happened::StartAsked) => {
+    match (phase, transition) {
+        (_, Transition::Spawned)
+        | (Phase::Stopped | Phase::BackOff { .. } | Phase::Failed { .. }, Transition::StartAsked) => {
             Phase::Starting
         }
-        (_, Happened::Adopted { was_ready })
-        | (Phase::Draining, Happened::StopCalledOff { was_ready }) => running(was_ready),
-        (_, Happened::CannotRun { reason }) => Phase::Failed { reason },
-        (Phase::Starting | Phase::Unready, Happened::Answers) => Phase::Ready,
-        (Phase::Ready, Happened::Silent) => Phase::Unready,
-        (Phase::Starting | Phase::Ready | Phase::Unready, Happened::StopAsked) => Phase::Draining,
+        (_, Transition::Adopted { was_ready })
+        | (Phase::Draining, Transition::StopCalledOff { was_ready }) => running(was_ready),
+        (_, Transition::CannotRun { reason }) => Phase::Failed { reason },
+        (Phase::Starting | Phase::Unready, Transition::Answers) => Phase::Ready,
+        (Phase::Ready, Transition::Silent) => Phase::Unready,
+        (Phase::Starting | Phase::Ready | Phase::Unready, Transition::StopAsked) => Phase::Draining,
         // Where nothing runs there is nothing to drain; and on the way out it does not
         // matter how it ended.
-        (Phase::BackOff { .. } | Phase::Failed { .. }, Happened::StopAsked)
-        | (Phase::Draining, Happened::EndedAlone { .. })
-        | (_, Happened::Gone) => Phase::Stopped,
+        (Phase::BackOff { .. } | Phase::Failed { .. }, Transition::StopAsked)
+        | (Phase::Draining, Transition::EndedAlone { .. })
+        | (_, Transition::Gone) => Phase::Stopped,
         (
             Phase::Starting | Phase::Ready | Phase::Unready,
-            Happened::EndedAlone { until_ms, reason },
+            Transition::EndedAlone { until_ms, reason },
         ) => Phase::BackOff { until_ms, reason },
         (
             unchanged,
-            Happened::StartAsked
-            | Happened::Answers
-            | Happened::Silent
-            | Happened::StopAsked
-            | Happened::StopCalledOff { .. }
-            | Happened::EndedAlone { .. },
+            Transition::StartAsked
+            | Transition::Answers
+            | Transition::Silent
+            | Transition::StopAsked
+            | Transition::StopCalledOff { .. }
+            | Transition::EndedAlone { .. },
         ) => unchanged.clone(),
     }
 }
 
-/// Whether a process belongs to this phase, or is about to.
+/// Whether a version in this phase has a process, or is about to have one.
 pub(super) fn has_process(phase: &Phase) -> bool {
     match phase {
         Phase::Starting | Phase::Ready | Phase::Unready | Phase::Draining => true,
@@ -75,21 +75,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn anything() -> impl Strategy<Value = Happened> {
+    fn anything() -> impl Strategy<Value = Transition> {
         prop_oneof![
-            Just(Happened::StartAsked),
-            Just(Happened::Spawned),
-            any::<bool>().prop_map(|was_ready| Happened::Adopted { was_ready }),
-            Just(Happened::Answers),
-            Just(Happened::Silent),
-            Just(Happened::StopAsked),
-            any::<bool>().prop_map(|was_ready| Happened::StopCalledOff { was_ready }),
-            Just(Happened::Gone),
-            Just(Happened::EndedAlone {
+            Just(Transition::StartAsked),
+            Just(Transition::Spawned),
+            any::<bool>().prop_map(|was_ready| Transition::Adopted { was_ready }),
+            Just(Transition::Answers),
+            Just(Transition::Silent),
+            Just(Transition::StopAsked),
+            any::<bool>().prop_map(|was_ready| Transition::StopCalledOff { was_ready }),
+            Just(Transition::Gone),
+            Just(Transition::EndedAlone {
                 until_ms: 1,
                 reason: "exit status 1".to_owned()
             }),
-            Just(Happened::CannotRun {
+            Just(Transition::CannotRun {
                 reason: "not found".to_owned()
             }),
         ]
@@ -101,15 +101,15 @@ mod tests {
             before in prop::collection::vec(anything(), 0..12),
             after in prop::collection::vec(anything(), 0..12),
         ) {
-            let live = |phase: Phase, happened| next(&phase, happened);
+            let live = |phase: Phase, transition| next(&phase, transition);
             let phase = before.into_iter().fold(Phase::Stopped, live);
-            let mut phase = next(&phase, Happened::StopAsked);
-            for happened in after {
+            let mut phase = next(&phase, Transition::StopAsked);
+            for transition in after {
                 let again = matches!(
-                    happened,
-                    Happened::StartAsked | Happened::Spawned | Happened::Adopted { .. } | Happened::StopCalledOff { .. }
+                    transition,
+                    Transition::StartAsked | Transition::Spawned | Transition::Adopted { .. } | Transition::StopCalledOff { .. }
                 );
-                phase = next(&phase, happened);
+                phase = next(&phase, transition);
                 if again {
                     break;
                 }
@@ -120,10 +120,10 @@ mod tests {
         #[test]
         fn only_a_process_can_become_ready(events in prop::collection::vec(anything(), 0..20)) {
             let mut phase = Phase::Stopped;
-            for happened in events {
-                let after = next(&phase, happened.clone());
+            for transition in events {
+                let after = next(&phase, transition.clone());
                 if after == Phase::Ready && phase != Phase::Ready {
-                    let adopted = matches!(happened, Happened::Adopted { .. });
+                    let adopted = matches!(transition, Transition::Adopted { .. });
                     prop_assert!(has_process(&phase) || adopted);
                 }
                 phase = after;
@@ -133,13 +133,13 @@ mod tests {
 
     #[test]
     fn a_crash_backs_off_and_a_crash_while_draining_is_just_the_end() {
-        let crash = || Happened::EndedAlone {
+        let crash = || Transition::EndedAlone {
             until_ms: 9,
             reason: "signal 9".to_owned(),
         };
         let backed_off = next(&Phase::Ready, crash());
         assert!(matches!(backed_off, Phase::BackOff { until_ms: 9, .. }));
         assert_eq!(next(&Phase::Draining, crash()), Phase::Stopped);
-        assert_eq!(next(&backed_off, Happened::StopAsked), Phase::Stopped);
+        assert_eq!(next(&backed_off, Transition::StopAsked), Phase::Stopped);
     }
 }
