@@ -102,9 +102,10 @@ impl Interrupt {
     /// Waits until something more than `seen` has happened.
     pub async fn beyond(&self, seen: Signals) -> Signals {
         let mut receiver = self.receiver.clone();
-        let changed = receiver.wait_for(|now| self.count(*now) != seen).await;
+        let changed = receiver.wait_for(|now| self.count(*now) != seen);
+        let changed = changed.await.map(|now| *now);
         match changed {
-            Ok(now) => self.count(*now),
+            Ok(now) => self.count(now),
             // The sender is gone: nothing can arrive any more.
             Err(_) => std::future::pending().await,
         }

@@ -12,22 +12,21 @@ use super::{
     drive::{AGAIN, Drive, Stopped},
     error::Error,
     event::Event,
+    fleet::SiteFleet,
     journal::Journal,
-    ports::{Fleet, Measure},
+    ports::Measure,
     probe::{self, Probes, now_ms},
     reading::{Chosen, Observed, Reading},
     sample::{Arm, Felt},
     way::Way,
 };
 use crate::{
-    home::Home,
     interrupt::Interrupt,
     load::{Prompts, ServerFigures, scrape},
-    local::{Client, Observation, Phase, State},
+    local::{Client, Observation, State},
     name::VersionId,
-    release::{self, local::verdict},
+    release::lifecycle::Run,
     traffic::{Endpoint, Router, Split},
-    weight::Weight,
 };
 
 /// How often the gateway is asked for what has ended: as often as the view is redrawn.
@@ -38,10 +37,6 @@ const BLIND_MAX: Duration = Duration::from_secs(30);
 
 /// Pages of history: the ring holds seven.
 const PAGES_MAX: usize = 8;
-
-/// How long a version may take to become Ready again before a step.
-const READY_LIMIT: Duration = Duration::from_mins(2);
-const READY_POLL: Duration = Duration::from_millis(100);
 
 /// The last part of the paths that are inference; others have no latency to judge.
 const INFERENCE: [&str; 4] = ["completions", "embeddings", "responses", "messages"];
@@ -210,65 +205,15 @@ async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
     .await;
 }
 
-/// The engines of this machine: one process a version carries any share.
-pub struct LocalFleet<'a> {
-    pub home: &'a Home,
-    pub client: &'a Client,
-    /// Old versions kept for `rollback`.
-    pub history: usize,
-    pub on_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
-}
-
-impl Fleet for LocalFleet<'_> {
-    async fn ready(&self, candidate: &VersionId, _: Weight) -> Result<(), Error> {
-        let started = std::time::Instant::now();
-        loop {
-            let state = self.client.state().await?;
-            let known = state.version(candidate).map(|known| &known.phase);
-            match known {
-                Some(Phase::Ready) => return Ok(()),
-                Some(Phase::Starting | Phase::Unready | Phase::BackOff { .. })
-                    if started.elapsed() < READY_LIMIT =>
-                {
-                    tokio::time::sleep(READY_POLL).await;
-                }
-                _ => {
-                    return Err(Error::NotUp {
-                        release: self.client.release().to_string(),
-                        version: candidate.clone(),
-                    });
-                }
-            }
-        }
-    }
-
-    async fn promoted(&self, candidate: &VersionId) -> Result<(), Error> {
-        let ended = verdict::promoted(
-            self.home,
-            self.client,
-            candidate,
-            self.history,
-            self.on_event,
-        );
-        Ok(ended.await?)
-    }
-
-    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
-        let ended = verdict::refused(self.home, self.client, candidate, self.on_event);
-        Ok(ended.await?)
-    }
-}
-
 /// Where and for whom a canary is driven on this machine.
 pub struct Setting<'a> {
-    pub home: &'a Home,
     pub client: &'a Client,
     pub router: &'a Router,
-    pub history: usize,
+    /// The run over the release's site.
+    pub run: &'a Run<'a>,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
-    pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
 
 /// Drives `journal`'s plan with what this machine has to see by.
@@ -304,11 +249,10 @@ pub async fn drive(
         None
     };
     let mut measure = LocalMeasure::new(setting.client, &state, versions, probes);
-    let fleet = LocalFleet {
-        home: setting.home,
-        client: setting.client,
-        history: setting.history,
-        on_event: setting.on_release_event,
+    let fleet = SiteFleet {
+        run: setting.run,
+        live: &journal.live,
+        on_event: setting.on_event,
     };
     let drive = Drive {
         traffic: setting.router,

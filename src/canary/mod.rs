@@ -15,6 +15,7 @@ mod ending;
 mod error;
 mod event;
 pub mod evidence;
+pub mod fleet;
 pub mod failures;
 pub mod filter;
 pub mod journal;

@@ -107,7 +107,7 @@ fn apply_query(mode: Apply, force: Force) -> String {
 
 /// What applying the objects would change. Objects whose namespace or definition
 /// is not there yet come back as the server's error.
-pub async fn plan(cluster: &Cluster, objects: &[Value]) -> Result<Vec<ObjectDiff>, Error> {
+pub async fn plan(cluster: &Cluster, objects: &[Object]) -> Result<Vec<ObjectDiff>, Error> {
     let mut diffs = Vec::with_capacity(objects.len());
     for wanted in objects {
         let (kind, name) = identify(cluster, wanted).await?;

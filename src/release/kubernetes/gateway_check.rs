@@ -64,10 +64,7 @@ impl<'a> GatewayCheck<'a> {
             return Ok(());
         };
         let outcome = match RouteProbe::new(endpoint) {
-            Ok(probe) => tokio::select! {
-                outcome = probe.wait_for(version, ended, FOLLOWS) => outcome,
-                _ = self.interrupt.any() => return Err(Error::Interrupted),
-            },
+            Ok(probe) => probe.wait_for(version, ended, FOLLOWS, self.interrupt).await,
             Err(_) => ProbeOutcome::Unreachable,
         };
         match outcome {
@@ -81,7 +78,8 @@ impl<'a> GatewayCheck<'a> {
                 on_event(Event::Noticed { message });
                 self.settle().await
             }
-            ProbeOutcome::Not(reason) => Err(Error::GatewayBehind {
+            ProbeOutcome::Interrupted => Err(Error::Interrupted),
+            ProbeOutcome::Behind(reason) => Err(Error::GatewayBehind {
                 release: self.release.clone(),
                 version: version.clone(),
                 url: endpoint.url.clone(),

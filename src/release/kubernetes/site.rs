@@ -34,7 +34,10 @@ use crate::{
         record::Record,
     },
     render::{Rendered, Role},
-    traffic::{self, Change, ClusterRouter, Router, Split, VersionHeader, route},
+    traffic::{
+        self, Change, ClusterRouter, Router, Split, VersionHeader,
+        route::{self, Acceptance},
+    },
     weight::Weight,
 };
 
@@ -248,7 +251,7 @@ impl<'a> ClusterSite<'a> {
         let without_split: Vec<_> = wanted
             .routes
             .iter()
-            .map(|object| route::without_split(object, self.release))
+            .map(|object| self.without_split(object))
             .collect();
         let shared = difference::changes(self.cluster, &wanted.shared).await?;
         let mut version = difference::changes(self.cluster, &wanted.spec.objects).await?;
@@ -398,15 +401,33 @@ impl<'a> ClusterSite<'a> {
     /// A gateway that rejects the header by which backends name their version gets the route
     /// without it; one that rejects the route is told at once.
     async fn accept(&self, interrupt: &Interrupt) -> Result<(), Error> {
-        let Some(Router::Cluster(router)) = self.router().await? else {
+        let Some(Router::Cluster(mut router)) = self.router().await? else {
             return Ok(());
         };
-        if router.try_version_header(self.run, interrupt).await? == VersionHeader::Omit {
-            self.memory().without_version_header = true;
-            let message = "the gateway rejects response headers on a backend: answers will not name their version, and a canary's split is seen by probes alone".to_owned();
-            (self.on_event)(Event::Noticed { message });
+        let rejected = match router.wait_accepted(interrupt).await {
+            Err(error @ traffic::Error::Rejected { .. }) => error,
+            accepted => return Ok(accepted?),
+        };
+        if router.version_header() == VersionHeader::Omit {
+            return Err(rejected.into());
         }
+        let tried = router.try_version_header(VersionHeader::Omit, interrupt);
+        if let Acceptance::Rejected { .. } = tried.await? {
+            return Err(rejected.into());
+        }
+        self.memory().without_version_header = true;
+        let message = "the gateway rejects response headers on a backend, so answers will not \
+                       name their version";
+        (self.on_event)(Event::Noticed {
+            message: message.to_owned(),
+        });
         Ok(())
+    }
+
+    /// What may be applied at any time: the object without the fields that say where it leads.
+    fn without_split(&self, object: &Object) -> Object {
+        let row = route::of_object(object, self.release);
+        row.map_or_else(|| object.clone(), |row| row.without_split(object))
     }
 
     async fn check_gateway(
@@ -602,7 +623,7 @@ impl Site for ClusterSite<'_> {
     fn apply_route(&self) -> Doing<'_, ()> {
         Box::pin(async {
             for object in self.wanted.iter().flat_map(|wanted| &wanted.routes) {
-                let object = route::without_split(object, self.release);
+                let object = self.without_split(object);
                 apply(self.cluster, &object, Apply::Keep).await?;
             }
             Ok(())

@@ -5,15 +5,15 @@ use crate::weight::Weight;
 
 /// A version's replicas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fleet {
-    pub replicas: u32,
+pub(super) struct Fleet {
+    pub(super) replicas: u32,
     /// GPUs of each replica.
-    pub gpus: u64,
+    pub(super) gpus: u64,
 }
 
 /// One thing to do; counts are those that the version has afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HandoverStep {
+pub(super) enum HandoverStep {
     /// The old version goes down to so many replicas.
     Old(u32),
     /// The new version comes up to so many replicas, all Ready.
@@ -26,25 +26,25 @@ pub enum HandoverStep {
 
 /// What there is to hand over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ground {
+pub(super) struct Ground {
     /// What serves.
-    pub old: Fleet,
+    pub(super) old: Fleet,
     /// What is wanted.
-    pub new: Fleet,
+    pub(super) new: Fleet,
     /// Replicas of the new version that are up already: a hand-over that was killed goes on.
-    pub up: u32,
+    pub(super) up: u32,
     /// GPUs that are free now.
-    pub free: u64,
+    pub(super) free: u64,
     /// Whether the new version has all traffic already: a hand-over that was cut off goes on.
-    pub moved: bool,
+    pub(super) moved: bool,
     /// Whether the traffic can be split; else it moves once, when the new version has half of
     /// the replicas.
-    pub weighted: bool,
+    pub(super) weighted: bool,
 }
 
 /// The steps, never fewer replicas serving than there must be; `None` where even all GPUs of
 /// the old version are too few.
-pub fn steps(ground: &Ground) -> Option<Vec<HandoverStep>> {
+pub(super) fn steps(ground: &Ground) -> Option<Vec<HandoverStep>> {
     let (mut old, mut new, mut free) = (ground.old.replicas, ground.up, ground.free);
     let wanted = ground.new.replicas;
     let mut steps = Vec::new();
@@ -104,7 +104,7 @@ fn thinned(steps: &[HandoverStep]) -> Vec<HandoverStep> {
 
 /// Whether there is a time in which nothing serves: the old version is down before a replica
 /// of the new one is up.
-pub fn has_downtime(steps: &[HandoverStep]) -> bool {
+pub(super) fn has_downtime(steps: &[HandoverStep]) -> bool {
     let down = steps.iter().position(|step| *step == HandoverStep::Old(0));
     let all = steps.iter().position(|step| *step == HandoverStep::All);
     match (down, all) {

@@ -32,7 +32,7 @@ const LOG_TAIL_BYTES: u64 = 8192;
 /// Starts `engine` beside what runs and follows it until it is Ready.
 ///
 /// Leaves a version that did not make it for the caller to withdraw.
-pub async fn bring_up(
+pub(super) async fn bring_up(
     client: &Client,
     engine: &Engine,
     live: Option<&VersionId>,
@@ -104,7 +104,7 @@ fn not_ready(
 }
 
 /// The last lines of a log, oldest first.
-pub fn log_tail(path: &Path) -> io::Result<Vec<String>> {
+pub(super) fn log_tail(path: &Path) -> io::Result<Vec<String>> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(LOG_TAIL_BYTES)))?;

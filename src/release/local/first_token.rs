@@ -25,7 +25,7 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 /// Asks `version` through the gateway, by name, until its first token has come.
-pub async fn see(
+pub(super) async fn see(
     client: &Client,
     version: &VersionId,
     on_event: &(dyn Fn(Event) + Send + Sync),

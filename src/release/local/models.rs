@@ -16,7 +16,7 @@ use crate::{
 /// The folder of the model that `place` names by digest; unpacked there if it is not.
 ///
 /// The folder only appears when it is whole, so one that is there needs no second look.
-pub async fn pull(
+pub(super) async fn pull(
     home: &Home,
     place: &Location,
     options: &Options,
@@ -35,7 +35,7 @@ pub async fn pull(
         detail: place.to_string(),
     });
     let store = Store::open(place, options).await?;
-    let unpacking = |event| on_event(Event::Unpack(event));
+    let unpacking = |event: pack::Event| on_event(Event::Unpack(event));
     pack::unpack(
         &store,
         &place.to_string(),

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     home::Home,
     interrupt::Interrupt,
-    local::{self, Client, Launch, Phase, SessionKey, SplitChange, State, VersionState},
+    local::{Client, Launch, Phase, SessionKey, SplitChange, State, VersionState},
     name::{ReleaseName, VersionId},
     registry::{Location, Options},
     release::{
