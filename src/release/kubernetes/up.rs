@@ -204,7 +204,13 @@ impl Up<'_> {
 
     /// The version's workload and its name.
     fn workload(&self) -> (&'static dyn Workload, String) {
-        let objects: Vec<Object> = self.recipe.objects.iter().cloned().map(Object::from).collect();
+        let objects: Vec<Object> = self
+            .recipe
+            .objects
+            .iter()
+            .cloned()
+            .map(Object::from)
+            .collect();
         match workload::of(&objects) {
             Some((workload, object)) => (workload, object.name().to_owned()),
             None => (WORKLOADS[0], String::new()),
