@@ -72,12 +72,7 @@ pub async fn review(
         .collect())
 }
 
-async fn allowed(
-    cluster: &Cluster,
-    kind: &Kind,
-    right: &Right,
-    verb: &str,
-) -> Result<bool, Error> {
+async fn allowed(cluster: &Cluster, kind: &Kind, right: &Right, verb: &str) -> Result<bool, Error> {
     let request = Request::send(
         format!("ask for the right to {verb} {}", right.resource(kind)),
         Method::POST,

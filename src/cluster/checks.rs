@@ -247,7 +247,11 @@ fn of(products: &[String]) -> String {
 
 fn rights(facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
-    for review in facts.rights.iter().filter(|review| !review.denied.is_empty()) {
+    for review in facts
+        .rights
+        .iter()
+        .filter(|review| !review.denied.is_empty())
+    {
         let right = review.right;
         let state = if right.required {
             State::Missing
@@ -267,11 +271,7 @@ fn rights(facts: &Facts) -> Vec<Check> {
         );
     }
     if checks.is_empty() {
-        checks.push(Check::new(
-            "Rights",
-            State::Ok,
-            "all that infer uses",
-        ));
+        checks.push(Check::new("Rights", State::Ok, "all that infer uses"));
     }
     checks
 }

@@ -13,7 +13,9 @@ use super::{
 fn facts() -> Facts {
     Facts {
         version: "v1.36.3".to_owned(),
-        apis: BTreeSet::from(["gateway.networking.k8s.io/v1", "keda.sh/v1alpha1"].map(str::to_owned)),
+        apis: BTreeSet::from(
+            ["gateway.networking.k8s.io/v1", "keda.sh/v1alpha1"].map(str::to_owned),
+        ),
         runtimes: Some(BTreeMap::from([(
             "gpu-1".to_owned(),
             "containerd://2.1.4".to_owned(),
@@ -114,7 +116,9 @@ fn each_missing_thing_is_named() {
     bare.gateway_found = Some(false);
     let of = |plural: &str| {
         let mut rights = facts().rights.into_iter();
-        rights.position(|review| review.kind.plural == plural).unwrap()
+        rights
+            .position(|review| review.kind.plural == plural)
+            .unwrap()
     };
     bare.rights[of("deployments")].denied = vec!["watch", "delete"];
     bare.rights[of("nodes")].denied = vec!["list"];
@@ -135,10 +139,14 @@ fn each_missing_thing_is_named() {
     assert_eq!(
         found,
         [
-            (State::Note, "may not list nodes: count free GPUs".to_owned()),
+            (
+                State::Note,
+                "may not list nodes: count free GPUs".to_owned()
+            ),
             (
                 State::Missing,
-                "may not watch, delete deployments: apply, follow and delete the engines".to_owned()
+                "may not watch, delete deployments: apply, follow and delete the engines"
+                    .to_owned()
             ),
         ]
     );

@@ -3,13 +3,7 @@
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::runtime::watcher;
 
-use super::{
-    Cluster,
-    diagnosis::Finding,
-    observed::Observed,
-    typed,
-    workload::Workload,
-};
+use super::{Cluster, diagnosis::Finding, observed::Observed, typed, workload::Workload};
 use crate::object::kind::{EVENT, POD};
 
 /// The most certain cause among the version's pods; `None` where nothing is wrong with them,

@@ -13,11 +13,7 @@ use crate::object::{
     kind::{NODE, POD},
 };
 
-use super::{
-    Cluster, Error,
-    pod_needs::gpus_of,
-    typed,
-};
+use super::{Cluster, Error, pod_needs::gpus_of, typed};
 
 /// One kind of GPU on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

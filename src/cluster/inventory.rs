@@ -5,15 +5,10 @@ use serde_json::Value;
 use super::{
     Cluster, Error,
     request::{JSON, Request},
-    workload::WORKLOADS,
 };
 use crate::{
     name::{ReleaseName, VersionId},
-    object::{
-        KINDS, Kind, Object,
-        kind::CONFIG_MAP,
-        kinds::sort_for_delete,
-    },
+    object::{KINDS, Kind, Object, kind::CONFIG_MAP, kinds::sort_for_delete},
 };
 
 pub use crate::object::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
@@ -86,16 +81,6 @@ pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Object
     let selector = of_release(release);
     for row in KINDS.iter().filter(|row| row.in_release) {
         found.extend(list_served(cluster, &row.kind, &selector).await?);
-    }
-    Ok(found)
-}
-
-/// The workloads of the release, of every kind that the cluster has.
-pub async fn workloads(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Object>, Error> {
-    let mut found = Vec::new();
-    let selector = of_release(release);
-    for kind in WORKLOADS.iter().map(|workload| workload.kind()) {
-        found.extend(list_served(cluster, kind, &selector).await?);
     }
     Ok(found)
 }

@@ -233,7 +233,9 @@ impl Lock {
     /// Waits until the lock is lost; never ends while it is ours.
     pub async fn lost(&self) -> Error {
         let mut state = self.state.clone();
-        let lost = state.wait_for(|state| matches!(state, LockState::Lost(_))).await;
+        let lost = state
+            .wait_for(|state| matches!(state, LockState::Lost(_)))
+            .await;
         match lost.as_deref() {
             Ok(LockState::Lost(reason)) => self.lost_by(reason.clone()),
             Ok(LockState::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),

@@ -26,6 +26,7 @@ pub mod pod_proxy;
 pub mod pods;
 pub mod request;
 pub mod rollout;
+pub mod scale;
 pub mod typed;
 pub mod workload;
 

@@ -285,7 +285,9 @@ mod tests {
         observed.workload(watcher::Event::Apply(lws));
         let leader = json!({"metadata": {"name": "chat-v1-0"}, "status": {
             "conditions": [{"type": "Ready", "status": "True"}]}});
-        observed.pod(watcher::Event::Apply(serde_json::from_value(leader).unwrap()));
+        observed.pod(watcher::Event::Apply(
+            serde_json::from_value(leader).unwrap(),
+        ));
         let denied = "create Pod chat-v1-0-1 in StatefulSet chat-v1-0 failed error: pods \"chat-v1-0-1\" is forbidden: exceeded quota: q";
         let denied = event("e1", "chat-v1-0", "StatefulSet", denied);
         observed.event(watcher::Event::Apply(denied));

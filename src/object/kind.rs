@@ -50,12 +50,7 @@ pub const POD: Kind = known("", "v1", "Pod", "pods");
 pub const EVENT: Kind = known("", "v1", "Event", "events");
 pub const CONFIG_MAP: Kind = known("", "v1", "ConfigMap", "configmaps");
 pub const SECRET: Kind = known("", "v1", "Secret", "secrets");
-pub const VOLUME_CLAIM: Kind = known(
-    "",
-    "v1",
-    "PersistentVolumeClaim",
-    "persistentvolumeclaims",
-);
+pub const VOLUME_CLAIM: Kind = known("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 pub const SERVICE: Kind = known("", "v1", "Service", "services");
 pub const SERVICE_ACCOUNT: Kind = known("", "v1", "ServiceAccount", "serviceaccounts");
 pub const ROLE: Kind = known("rbac.authorization.k8s.io", "v1", "Role", "roles");

@@ -166,8 +166,7 @@ const FOUND: &[Right] = &[optional(
 /// In the order to apply them.
 pub static KINDS: &[KindRow] = &[
     core(kind::NAMESPACE, Stage::Tenancy),
-    core(kind::NODE, Stage::Tenancy)
-        .rights(&[optional(&["list"], "count free GPUs").everywhere()]),
+    core(kind::NODE, Stage::Tenancy).rights(&[optional(&["list"], "count free GPUs").everywhere()]),
     core(kind::RESOURCE_QUOTA, Stage::Tenancy).check(strict::<ResourceQuota>),
     core(kind::NETWORK_POLICY, Stage::Tenancy)
         .in_release(&[required(
@@ -214,7 +213,10 @@ pub static KINDS: &[KindRow] = &[
     core(kind::JOB, Stage::Workload).check(strict::<Job>),
     extension(kind::LEADER_WORKER_SET, Stage::Workload)
         .in_release(&[
-            optional(APPLY_AND_WATCH, "apply, follow and delete engines of several pods"),
+            optional(
+                APPLY_AND_WATCH,
+                "apply, follow and delete engines of several pods",
+            ),
             optional(&["patch"], "scale a version of several pods a replica").on("scale"),
         ])
         .check(strict::<LeaderWorkerSet>),
@@ -237,13 +239,18 @@ pub static KINDS: &[KindRow] = &[
         ])
         .check(strict::<HorizontalPodAutoscaler>),
     extension(kind::SCALED_OBJECT, Stage::Scale).in_release(FOUND),
-    core(kind::EVENT, Stage::Observe)
-        .rights(&[required(&["list", "watch"], "tell why a pod does not start")]),
+    core(kind::EVENT, Stage::Observe).rights(&[required(
+        &["list", "watch"],
+        "tell why a pod does not start",
+    )]),
     extension(kind::POD_MONITOR, Stage::Observe).in_release(FOUND),
     extension(kind::INFERENCE_POOL, Stage::Route).in_release(FOUND),
     core(kind::INGRESS, Stage::Route).check(strict::<Ingress>),
-    extension(kind::GATEWAY, Stage::Route)
-        .rights(&[optional(&["get"], "find where the Gateway listens").everywhere()]),
+    extension(kind::GATEWAY, Stage::Route).rights(&[optional(
+        &["get"],
+        "find where the Gateway listens",
+    )
+    .everywhere()]),
     extension(kind::HTTP_ROUTE, Stage::Route)
         .in_release(&[optional(APPLY, "shift traffic at a Gateway")])
         .check(strict::<HttpRoute>),
@@ -313,15 +320,19 @@ mod tests {
             ("apps/v1", "Deployment"),
             ("v1", "ServiceAccount"),
         ]
-        .map(|(api_version, kind)| {
-            Object::from(json!({"apiVersion": api_version, "kind": kind}))
-        })
+        .map(|(api_version, kind)| Object::from(json!({"apiVersion": api_version, "kind": kind})))
         .into();
         sort_for_delete(&mut objects);
         let kinds: Vec<_> = objects.iter().map(Object::kind).collect();
         assert_eq!(
             kinds,
-            ["HTTPRoute", "Thing", "Deployment", "Service", "ServiceAccount"]
+            [
+                "HTTPRoute",
+                "Thing",
+                "Deployment",
+                "Service",
+                "ServiceAccount"
+            ]
         );
     }
 }

@@ -21,7 +21,10 @@ pub(super) fn strict<T: DeserializeOwned>(object: &Value) -> Result<(), String> 
 }
 
 /// For kinds that only the server checks.
-#[expect(clippy::unnecessary_wraps, reason = "one signature for every kind's check")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one signature for every kind's check"
+)]
 pub(super) fn by_server(_: &Value) -> Result<(), String> {
     Ok(())
 }
@@ -217,8 +220,6 @@ mod tests {
 
     use crate::object::check;
 
-    use super::*;
-
     #[test]
     fn a_misspelt_field_is_named_by_its_path() {
         let pod = json!({"spec": {"containers": [{"name": "a", "readinesProbe": {}}]}});
@@ -263,7 +264,8 @@ mod tests {
 
     #[test]
     fn sound_objects_pass() {
-        let pod = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a"}]}});
+        let pod =
+            json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a"}]}});
         for object in [
             json!({"apiVersion": "x/v1", "kind": "Thing", "a": 1}),
             json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet",

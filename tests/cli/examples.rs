@@ -5,9 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use infer::cluster::access::RIGHTS;
-use serde_json::Value;
-
 use super::generated::assert_equal_or_update;
 use crate::support::infer::Workplace;
 
@@ -33,42 +30,6 @@ fn every_example_renders_to_the_manifests_beside_it() {
         count += 1;
     }
     assert_eq!(count, 4);
-}
-
-#[test]
-fn the_rights_asked_for_name_no_secrets_and_no_wildcards() {
-    for rule in rules() {
-        let text = rule.to_string();
-        assert!(!text.contains("secrets") && !text.contains('*'), "{text}");
-    }
-}
-
-#[test]
-fn the_rights_asked_for_are_all_that_infer_checks_for() {
-    let rules = rules();
-    for right in RIGHTS {
-        let has = |rule: &Value, key: &str, word: &str| {
-            let words = rule[key].as_array();
-            words.is_some_and(|words| words.iter().any(|found| found == word))
-        };
-        let granted = rules.iter().any(|rule| {
-            has(rule, "apiGroups", right.group)
-                && has(rule, "resources", right.resource)
-                && has(rule, "verbs", right.verb)
-        });
-        assert!(granted, "{} {} is missing", right.verb, right.resource);
-    }
-}
-
-fn rules() -> Vec<Value> {
-    let path = root().join("examples/rbac.yaml");
-    let text = fs::read_to_string(&path).expect("examples/rbac.yaml");
-    let objects: Vec<Value> = infer::yaml::parse_all(&path, &text).expect("sound YAML");
-    assert_eq!(objects.len(), 4);
-    let rules = objects
-        .iter()
-        .filter_map(|object| object["rules"].as_array());
-    rules.flatten().cloned().collect()
 }
 
 /// Folders with an `infer.yaml` that needs no building; the quickstart runs on its own.

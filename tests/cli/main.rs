@@ -21,6 +21,7 @@ mod load_release;
 mod man;
 mod offline;
 mod pack;
+mod rbac;
 mod registry;
 mod render;
 mod route;

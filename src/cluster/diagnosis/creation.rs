@@ -22,8 +22,11 @@ fn refused(message: &str) -> Finding {
         Finding::new(Code::AdmissionDenied, "the namespace's Pod Security level refuses the pod")
             .fix("remove what the message names from templates or patches, or relax the namespace's level")
     } else if message.contains("must be no more than 63 characters") {
-        Finding::new(Code::AdmissionDenied, "the release's name is too long for its pods' labels")
-            .fix("shorten `name` in infer.yaml")
+        Finding::new(
+            Code::AdmissionDenied,
+            "the release's name is too long for its pods' labels",
+        )
+        .fix("shorten `name` in infer.yaml")
     } else if message.contains("serviceaccount") && message.contains("not found") {
         Finding::new(
             Code::ConfigMissing,

@@ -246,18 +246,23 @@ pub(in crate::cluster) const TAIL_BYTES_MAX: usize = 64 << 10;
 /// The finding in a log's tail: of the first line that matches, since what follows it are
 /// usually the consequences.
 pub(super) fn read(tail: &str) -> Option<Finding> {
-    let lines: Vec<_> = tail.lines().map(|line| (line, line.to_lowercase())).collect();
-    [CONCLUSIONS, LOG_PATTERNS].into_iter().find_map(|patterns| {
-        let mut lines = lines.iter();
-        lines.find_map(|(line, lower)| {
-            let pattern = patterns
-                .iter()
-                .find(|pattern| pattern.parts.iter().all(|part| lower.contains(part)))?;
-            let mut finding = Finding::new(pattern.code, pattern.cause).evidence(*line);
-            finding.fix = pattern.fix.iter().map(ToString::to_string).collect();
-            Some(finding)
+    let lines: Vec<_> = tail
+        .lines()
+        .map(|line| (line, line.to_lowercase()))
+        .collect();
+    [CONCLUSIONS, LOG_PATTERNS]
+        .into_iter()
+        .find_map(|patterns| {
+            let mut lines = lines.iter();
+            lines.find_map(|(line, lower)| {
+                let pattern = patterns
+                    .iter()
+                    .find(|pattern| pattern.parts.iter().all(|part| lower.contains(part)))?;
+                let mut finding = Finding::new(pattern.code, pattern.cause).evidence(*line);
+                finding.fix = pattern.fix.iter().map(ToString::to_string).collect();
+                Some(finding)
+            })
         })
-    })
 }
 
 /// The line that looks most like the reason, where no pattern matched.

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 
 use super::{
-    Code, Finding,
-    container,
+    Code, Finding, container,
     scheduling::{autoscaler, unschedulable},
 };
 use crate::cluster::{gpus::NodeGpus, pod_needs::PodNeeds};

@@ -93,8 +93,10 @@ mod tests {
     use super::*;
 
     fn group(size: u32, status: &Value) -> Object {
-        let pod = |gpus: &str| json!({"spec": {"containers": [{"name": "vllm",
-            "resources": {"limits": {"nvidia.com/gpu": gpus}}}]}});
+        let pod = |gpus: &str| {
+            json!({"spec": {"containers": [{"name": "vllm",
+            "resources": {"limits": {"nvidia.com/gpu": gpus}}}]}})
+        };
         json!({
             "apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet",
             "metadata": {"name": "chat-v1", "generation": 3},
@@ -130,9 +132,7 @@ mod tests {
 
     #[test]
     fn done_needs_the_condition_of_this_generation_and_equal_counts() {
-        let available = |generation: u32| {
-            json!({"type": "Available", "status": "True", "observedGeneration": generation})
-        };
+        let available = |generation: u32| json!({"type": "Available", "status": "True", "observedGeneration": generation});
         let standing = |status: &Value| LeaderWorkerSet.standing(&group(2, status));
         assert!(standing(&status(&available(3))).is_done());
         assert!(!standing(&status(&available(2))).is_done());
@@ -158,10 +158,12 @@ mod tests {
 
     #[test]
     fn only_leaders_answer() {
-        let selector = LeaderWorkerSet
-            .answering(&"chat".parse().unwrap(), &"v3c1f2a90b".parse().unwrap());
+        let selector =
+            LeaderWorkerSet.answering(&"chat".parse().unwrap(), &"v3c1f2a90b".parse().unwrap());
         assert!(
-            selector.ends_with(",infer.dev/version=v3c1f2a90b,leaderworkerset.sigs.k8s.io/worker-index=0"),
+            selector.ends_with(
+                ",infer.dev/version=v3c1f2a90b,leaderworkerset.sigs.k8s.io/worker-index=0"
+            ),
             "{selector}"
         );
     }

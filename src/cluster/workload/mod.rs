@@ -1,16 +1,18 @@
-//! What runs the engines of a version: the seam between `infer` and the kinds that make pods (pure).
+//! What runs the engines of a version: the seam between `infer` and the kinds that make pods
+//! (pure, but for [`list`]).
 //!
 //! A row of [`WORKLOADS`] is everything that deploy, status, drain, the canary and the
 //! diagnosis need to know of such a kind. One version has one workload.
 
 mod deployment;
 mod leader_worker_set;
+mod list;
 
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
 
-pub use super::inventory::workloads as list;
+pub use self::list::list;
 use super::pod_needs::PodNeeds;
 use crate::{
     name::{ReleaseName, VersionId},
@@ -18,10 +20,8 @@ use crate::{
 };
 
 /// Every kind that can run a version.
-pub static WORKLOADS: &[&dyn Workload] = &[
-    &deployment::Deployment,
-    &leader_worker_set::LeaderWorkerSet,
-];
+pub static WORKLOADS: &[&dyn Workload] =
+    &[&deployment::Deployment, &leader_worker_set::LeaderWorkerSet];
 
 /// One kind of object that makes the pods of a version.
 pub trait Workload: Sync {
