@@ -29,7 +29,7 @@ const FRAME: [&str; 9] = [
 ];
 
 /// Requests that carry this header once, with exactly this value: `header:x-beta=1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct HeaderMatch {
     name: String,

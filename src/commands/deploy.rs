@@ -21,7 +21,6 @@ use crate::{
     },
     render::{self, Manifests, Overrides},
     spec::{Kubernetes, Spec, Target},
-    ui::Moved,
 };
 
 /// Bring the wanted version up and give it the traffic
@@ -72,7 +71,7 @@ pub async fn run(args: DeployArgs, session: &Session) -> Result<Outcome, Failure
             kubernetes(&args, &spec, image.as_ref(), place, session).await?
         }
     };
-    session.ui.answer(&Moved("deploy", &deployed));
+    session.ui.answer(&deployed);
     Ok(Outcome::Done)
 }
 

@@ -11,7 +11,6 @@ use crate::{
     name::VersionId,
     release::{self, event::Event},
     spec::Target,
-    ui::Moved,
 };
 
 /// Go back to a version that has served before
@@ -72,6 +71,6 @@ pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failu
             deployed?
         }
     };
-    session.ui.answer(&Moved("rollback", &deployed));
+    session.ui.answer(&deployed);
     Ok(Outcome::Done)
 }

@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::lock::Holder;
-use crate::name::ReleaseName;
+use crate::{
+    explain::{Explain, Kind},
+    name::ReleaseName,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -85,9 +88,17 @@ pub enum Error {
     Listen { what: String, source: io::Error },
 }
 
-impl Error {
-    /// Commands that get people further.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Conflict { .. } | Self::Held { .. } | Self::ServedAlready { .. } => {
+                Kind::Conflict
+            }
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::NotRunning { release } => vec![
                 format!("infer serve {release}    serves what was deployed before"),
@@ -124,14 +135,6 @@ impl Error {
             | Self::File { .. }
             | Self::Listen { .. } => Vec::new(),
         }
-    }
-
-    /// Whether somebody else is in the way, rather than something being broken.
-    pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Conflict { .. } | Self::Held { .. } | Self::ServedAlready { .. }
-        )
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::{io, path::PathBuf};
 
-use super::{digest::Digest, refusal::Refusal};
+use super::{
+    digest::{Digest, DigestError},
+    location::LocationError,
+    reference::ReferenceError,
+    refusal::Refusal,
+};
+use crate::explain::{Explain, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -85,9 +91,16 @@ pub enum Error {
 /// The most tags a hint lists.
 const TAGS_LISTED_MAX: usize = 8;
 
-impl Error {
-    /// What the user can do about it; empty where nothing better than the message is known.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotALayout { .. } | Self::Option { .. } | Self::Limit { .. } => Kind::Usage,
+            Self::LayoutBusy { .. } => Kind::Conflict,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::NotALayout { dir, .. } => vec![format!(
                 "`infer pack MODEL --to oci:{}` makes one",
@@ -129,7 +142,9 @@ impl Error {
             | Self::Option { .. } => Vec::new(),
         }
     }
+}
 
+impl Error {
     /// Makes an `Error::File` of an `io::Error`.
     pub(super) fn file(
         act: &'static str,
@@ -139,3 +154,16 @@ impl Error {
         move |source| Self::File { act, path, source }
     }
 }
+
+/// What is typed wrongly.
+macro_rules! usage {
+    ($($error:ty),*) => {$(
+        impl Explain for $error {
+            fn kind(&self) -> Kind {
+                Kind::Usage
+            }
+        }
+    )*};
+}
+
+usage!(LocationError, ReferenceError, DigestError);

@@ -4,7 +4,9 @@ use std::{io, path::PathBuf};
 
 use super::{event::Phase, plan::CanaryOpen};
 use crate::{
-    cluster, local,
+    cluster,
+    explain::{Evidence, Explain, Kind},
+    local,
     name::{ReleaseName, VersionId},
     pack, registry, traffic,
 };
@@ -23,8 +25,20 @@ pub struct NotReady {
     pub live: Option<VersionId>,
 }
 
+/// A failure after which clean-up failed too.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct Failed {
+    #[source]
+    pub cause: Error,
+    /// What clean-up could not do, and why; it never replaces the cause.
+    pub also: Vec<String>,
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    #[error(transparent)]
+    Failed(Box<Failed>),
     #[error(transparent)]
     Local(#[from] local::Error),
     #[error(transparent)]
@@ -94,13 +108,56 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    /// The commands that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Self::Local(error) => error.hints(),
-            Self::Cluster(error) => error.hints(),
-            Self::Traffic(error) => error.hints(),
+            Self::Failed(failed) => Some(&failed.cause),
+            Self::Local(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Traffic(error) => Some(error),
+            Self::Pack(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::CanaryOpen { .. } => Kind::Conflict,
+            Self::Interrupted => Kind::Interrupted,
+            Self::Engine(_)
+            | Self::NoImage
+            | Self::NotPacked { .. }
+            | Self::NoSecret { .. }
+            | Self::UnknownVersion { .. } => Kind::Usage,
+            _ => self.inner().map_or(Kind::Failed, |inner| inner.kind()),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::NotReady(failed) => Some(Evidence {
+                lines: failed
+                    .log_tail
+                    .iter()
+                    .map(|line| format!("log: {line}"))
+                    .collect(),
+                ..Evidence::default()
+            }),
+            _ => self.inner()?.evidence(),
+        }
+    }
+
+    fn also(&self) -> Vec<String> {
+        let mut also = self.inner().map_or_else(Vec::new, |inner| inner.also());
+        if let Self::Failed(failed) = self {
+            also.extend(failed.also.iter().cloned());
+        }
+        also
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
             Self::NoFirstToken { release, .. } => {
                 vec![format!("see what it says: `infer logs {release}`")]
             }
@@ -137,8 +194,6 @@ impl Error {
                     "see what it has served with `infer history {release}`"
                 )]
             }
-            Self::Pack(error) => error.hints(),
-            Self::Registry(error) => error.hints(),
             Self::NoImage => vec!["say which in infer.yaml: model.image: oci:./image".to_owned()],
             Self::NotPacked { .. } => vec!["run `infer pack`".to_owned()],
             Self::NoEngine { how, .. } => vec![how.clone()],
@@ -147,25 +202,32 @@ impl Error {
                     "set it for this command: `{variable}=… infer deploy`"
                 )]
             }
-            Self::File { .. } | Self::Engine(_) | Self::Interrupted => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, |inner| inner.hints()),
         }
+    }
+}
+
+impl Error {
+    /// Adds clean-up that failed after this failure; it is reported beside the cause.
+    #[must_use]
+    pub fn beside(self, warning: impl Into<String>) -> Self {
+        let mut failed = match self {
+            Self::Failed(failed) => failed,
+            cause => Box::new(Failed {
+                cause,
+                also: Vec::new(),
+            }),
+        };
+        failed.also.push(warning.into());
+        Self::Failed(failed)
     }
 
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Failed(failed) => failed.cause.is_transient(),
             Self::Cluster(error) => error.is_transient(),
             Self::Traffic(error) => error.is_transient(),
-            _ => false,
-        }
-    }
-
-    pub fn is_conflict(&self) -> bool {
-        match self {
-            Self::Local(error) => error.is_conflict(),
-            Self::Cluster(error) => error.is_conflict(),
-            Self::Traffic(error) => error.is_conflict(),
-            Self::CanaryOpen { .. } => true,
             _ => false,
         }
     }

@@ -18,7 +18,12 @@ pub use self::{
     local::Local,
     service::StableService,
 };
-use crate::{header_match::HeaderMatch, name::VersionId, weight::Weight};
+use crate::{
+    explain::{Explain, Kind},
+    header_match::HeaderMatch,
+    name::VersionId,
+    weight::Weight,
+};
 
 /// Where the split of one release is kept.
 #[derive(Debug, Clone)]
@@ -193,9 +198,26 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The commands that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        let Self::Transport { source, .. } = self else {
+            return None;
+        };
+        let cluster = source.downcast_ref::<crate::cluster::Error>();
+        let cluster = cluster.map(|error| error as &dyn Explain);
+        let local = || source.downcast_ref::<crate::local::Error>();
+        cluster.or_else(|| local().map(|error| error as &dyn Explain))
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Conflict { .. } | Self::Managed { .. } => Kind::Conflict,
+            Self::Unsupported { .. } | Self::NothingLive { .. } => Kind::Usage,
+            Self::Transport { .. } => self.inner().map_or(Kind::Failed, |inner| inner.kind()),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Conflict { .. } => {
                 vec!["see who with `infer canary status`, then run the command again".to_owned()]
@@ -209,10 +231,12 @@ impl Error {
             Self::Unsupported { .. } => {
                 vec!["compare without shifting traffic: `infer canary --weight 0`".to_owned()]
             }
-            Self::Transport { .. } => Vec::new(),
+            Self::Transport { .. } => self.inner().map_or_else(Vec::new, |inner| inner.hints()),
         }
     }
+}
 
+impl Error {
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         let Self::Transport { source, .. } = self else {
@@ -220,10 +244,6 @@ impl Error {
         };
         let cluster = source.downcast_ref::<crate::cluster::Error>();
         cluster.is_some_and(crate::cluster::Error::is_transient)
-    }
-
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Managed { .. })
     }
 }
 

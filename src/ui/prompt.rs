@@ -66,11 +66,6 @@ impl Ui {
         }
         // The question's line is not over yet.
         self.screen().line("");
-        Failure {
-            kind: Kind::Interrupted,
-            message: "interrupted; nothing has changed".to_owned(),
-            causes: Vec::new(),
-            hints: Vec::new(),
-        }
+        Failure::new(Kind::Interrupted, "interrupted; nothing has changed")
     }
 }
