@@ -5,10 +5,6 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 /// For `#[serde(serialize_with)]` on a `Duration` or an `Option` of one.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands over a reference"
-)]
 pub fn as_seconds<D, S>(duration: &D, serializer: S) -> Result<S::Ok, S::Error>
 where
     D: Copy + Into<Option<Duration>>,

@@ -44,15 +44,18 @@ pub struct Failure {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
 }
 
 impl<E: Explain> From<E> for Failure {
     fn from(error: E) -> Self {
         let mut failure = Self::new(error.kind(), error.to_string());
         failure.causes = explain::causes(&error);
-        failure.evidence = error.evidence();
-        let texts = failure.evidence.iter().flat_map(Evidence::texts);
+        failure.evidence = error.evidence().map(Box::new);
+        let texts = failure
+            .evidence
+            .iter()
+            .flat_map(|evidence| evidence.texts());
         failure.causes.extend(texts);
         failure.also = error.also();
         failure

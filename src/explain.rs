@@ -8,7 +8,7 @@ use std::{error::Error, io};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// What a verb's exit code tells pipelines.
+/// The kinds of failure that pipelines tell apart, each with its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -79,12 +79,12 @@ pub trait Explain: Error + 'static {
     }
 
     fn kind(&self) -> Kind {
-        self.inner().map_or(Kind::Failed, |inner| inner.kind())
+        self.inner().map_or(Kind::Failed, Explain::kind)
     }
 
     /// The commands and edits that help.
     fn hints(&self) -> Vec<String> {
-        self.inner().map_or_else(Vec::new, |inner| inner.hints())
+        self.inner().map_or_else(Vec::new, Explain::hints)
     }
 
     fn evidence(&self) -> Option<Evidence> {
@@ -93,7 +93,7 @@ pub trait Explain: Error + 'static {
 
     /// Clean-up that failed too, after the failure that this error is.
     fn also(&self) -> Vec<String> {
-        self.inner().map_or_else(Vec::new, |inner| inner.also())
+        self.inner().map_or_else(Vec::new, Explain::also)
     }
 }
 
@@ -157,10 +157,4 @@ fn refused_by_disk(kind: io::ErrorKind) -> Option<&'static str> {
         io::ErrorKind::PermissionDenied => "choose a place that you have the rights for",
         _ => return None,
     })
-}
-
-impl Explain for crate::yaml::Error {
-    fn kind(&self) -> Kind {
-        Kind::Usage
-    }
 }

@@ -52,7 +52,7 @@ impl HeaderMatch {
 pub enum HeaderMatchError {
     #[error("use header:NAME=VALUE, such as header:x-beta=1")]
     Form,
-    #[error("{0:?} is no name of a header")]
+    #[error("{0:?} is not a valid header name")]
     Name(String),
     #[error("{0} is infer's own header: it names a version already")]
     Own(String),

@@ -18,7 +18,7 @@ pub struct ReleaseName(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
+    "{0:?} is not a valid release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
 )]
 pub struct ReleaseNameError(String);
 
@@ -60,7 +60,7 @@ impl VersionId {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version: a version is v and 9 hex digits, like v3c1f2a90b")]
+#[error("{0:?} is not a valid version: a version is v and 9 hex digits, like v3c1f2a90b")]
 pub struct VersionIdError(String);
 
 impl FromStr for VersionId {

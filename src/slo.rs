@@ -168,13 +168,13 @@ fn subject(name: &str) -> Result<Subject, String> {
         .into_iter()
         .find(|known| known.name() == metric)
         .ok_or_else(|| {
-            format!("{metric:?} is no metric: use ttft, ttfo, tpot, chunk_gap or e2e")
+            format!("{metric:?} is not a known metric: use ttft, ttfo, tpot, chunk_gap or e2e")
         })?;
     Ok(Subject::Latency(metric, stat_of(stat)?))
 }
 
 fn stat_of(stat: &str) -> Result<Stat, String> {
-    let wrong = || format!("{stat:?} is no statistic: use mean, max or p50 … p99.9");
+    let wrong = || format!("{stat:?} is not a known statistic: use mean, max or p50 … p99.9");
     match stat {
         "mean" => Ok(Stat::Mean),
         "max" => Ok(Stat::Max),

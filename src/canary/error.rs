@@ -65,7 +65,7 @@ impl Explain for Error {
             | Self::NothingToCanary { .. }
             | Self::NoneOpen { .. }
             | Self::NotUp { .. } => Kind::Usage,
-            _ => self.inner().map_or(Kind::Failed, |inner| inner.kind()),
+            _ => self.inner().map_or(Kind::Failed, Explain::kind),
         }
     }
 
@@ -81,7 +81,7 @@ impl Explain for Error {
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),
             ],
-            _ => self.inner().map_or_else(Vec::new, |inner| inner.hints()),
+            _ => self.inner().map_or_else(Vec::new, Explain::hints),
         }
     }
 }

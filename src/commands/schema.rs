@@ -41,8 +41,7 @@ enum Subject {
     /// infer.yaml
     #[default]
     File,
-    /// What each verb writes with `--output json`, by verb: its result, and under `events` the lines
-    /// before it
+    /// What each verb answers with `--output json`, by verb
     Results,
 }
 

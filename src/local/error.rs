@@ -22,7 +22,7 @@ pub enum Error {
         release: ReleaseName,
         message: String,
     },
-    /// A precondition did not hold: somebody else has changed the release.
+    /// A precondition did not hold: another process has changed the release.
     #[error("infer serve {release} refused: {message}")]
     Conflict {
         release: ReleaseName,
@@ -44,7 +44,7 @@ pub enum Error {
     PortInUse {
         release: ReleaseName,
         port: u16,
-        /// The process that listens there, where it can be told.
+        /// The process that listens there, where the system names it.
         by: Option<String>,
     },
     #[error("no port from {first} to {last} is free on 127.0.0.1")]
@@ -53,7 +53,7 @@ pub enum Error {
         first: u16,
         last: u16,
     },
-    #[error("infer serve {release} could not be started")]
+    #[error("cannot start infer serve {release}")]
     Spawn {
         release: ReleaseName,
         source: io::Error,
@@ -77,14 +77,14 @@ pub enum Error {
         version: String,
         waited_s: u64,
     },
-    #[error("could not use {}", path.display())]
+    #[error("cannot use {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} is not a state that this version of infer wrote", path.display())]
+    #[error("{} was not written by this version of infer", path.display())]
     Record {
         path: PathBuf,
         source: serde_json::Error,
     },
-    #[error("could not listen on {what}")]
+    #[error("cannot listen on {what}")]
     Listen { what: String, source: io::Error },
 }
 
@@ -109,7 +109,7 @@ impl Explain for Error {
                     "the engines keep running: end infer serve {release} and start it again"
                 )]
             }
-            Self::Conflict { .. } => vec!["infer status    shows who changed it".to_owned()],
+            Self::Conflict { .. } => vec!["infer status    shows what changed it".to_owned()],
             Self::Held { holder, .. } => holder
                 .iter()
                 .map(|held| format!("wait for it, or end process {}", held.pid))
@@ -123,7 +123,7 @@ impl Explain for Error {
                 )]
             }
             Self::EndedEarly { log, .. } | Self::NotInTime { log, .. } => {
-                vec![format!("what it said is in {}", log.display())]
+                vec![format!("its log is {}", log.display())]
             }
             Self::Record { path, .. } => vec![format!(
                 "end its engines by hand, then remove {}",
@@ -140,7 +140,7 @@ impl Explain for Error {
 
 fn holder_text(holder: Option<&Holder>) -> String {
     let Some(holder) = holder else {
-        return "somebody who has just taken it".to_owned();
+        return "another process, since a moment ago".to_owned();
     };
     let since = i64::try_from(holder.since_ms)
         .ok()

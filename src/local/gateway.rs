@@ -175,7 +175,7 @@ fn refusal(refused: &Refused) -> Answer {
             error(
                 StatusCode::NOT_FOUND,
                 "version_not_found",
-                &format!("x-infer-version {asked:?} is no version of this release: {known}"),
+                &format!("x-infer-version {asked:?} is not a version of this release: {known}"),
             )
         }
         Refused::PinnedNotReady(version) => not_now(

@@ -12,7 +12,7 @@ use crate::explain::{Explain, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{} is no OCI image layout", dir.display())]
+    #[error("{} is not an OCI image layout", dir.display())]
     NotALayout { dir: PathBuf, source: io::Error },
     #[error("{} has no {tag}", dir.display())]
     NoSuchTag {
@@ -21,7 +21,7 @@ pub enum Error {
         /// Tags that are there.
         tags: Vec<String>,
     },
-    #[error("{image} names no tag and no digest")]
+    #[error("{image} has neither a tag nor a digest")]
     NoTag { image: String, tags: Vec<String> },
     #[error("{what} is not in {place}")]
     Missing { what: String, place: String },
@@ -45,7 +45,7 @@ pub enum Error {
         expected: u64,
         found: u64,
     },
-    #[error("{what} is over {limit} bytes, the most that is read of it")]
+    #[error("{what} is larger than {limit} bytes, the most that infer reads")]
     TooLong { what: String, limit: u64 },
     #[error("cannot read {what}")]
     Broken { what: String, source: io::Error },
@@ -68,7 +68,7 @@ pub enum Error {
         act: String,
         source: reqwest::Error,
     },
-    #[error("{registry} was silent for {waited_s} s when asked to {act}")]
+    #[error("{registry} did not answer for {waited_s} s when asked to {act}")]
     Silent {
         registry: String,
         act: String,
@@ -80,7 +80,7 @@ pub enum Error {
     Login { registry: String, why: String },
     #[error("{option} cannot be used: {why}")]
     Option { option: &'static str, why: String },
-    #[error("{registry} takes no such image: {why}")]
+    #[error("{registry} does not accept this image: {why}")]
     Limit {
         registry: String,
         why: String,
@@ -126,7 +126,7 @@ impl Explain for Error {
             } => super::refusal::connection_hints(registry, source),
             Self::Silent { registry, .. } => {
                 vec![format!(
-                    "check that {registry} is a registry, and that it is well"
+                    "check that {registry} is a registry, and that it is healthy"
                 )]
             }
             Self::Login { registry, .. } => vec![super::refusal::login_hint(registry)],

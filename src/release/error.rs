@@ -51,7 +51,9 @@ pub enum Error {
         version: VersionId,
         reason: String,
     },
-    #[error("the gateway of {release} did not send to {version} within {seconds} s: {reason}")]
+    #[error(
+        "the gateway of {release} did not send requests to {version} within {seconds} s: {reason}"
+    )]
     GatewayBehind {
         release: ReleaseName,
         version: VersionId,
@@ -96,7 +98,7 @@ pub enum Error {
     Registry(#[from] registry::Error),
     #[error("no image is named: neither `model.image` nor --image")]
     NoImage,
-    #[error("{image} is not in infer.lock, so what it holds is not known")]
+    #[error("{image} is not in infer.lock, so its digest is not known")]
     NotPacked { image: String },
     #[error("{program} is not on PATH")]
     NoEngine { program: String, how: String },
@@ -130,7 +132,7 @@ impl Explain for Error {
             | Self::NotPacked { .. }
             | Self::NoSecret { .. }
             | Self::UnknownVersion { .. } => Kind::Usage,
-            _ => self.inner().map_or(Kind::Failed, |inner| inner.kind()),
+            _ => self.inner().map_or(Kind::Failed, Explain::kind),
         }
     }
 
@@ -149,7 +151,7 @@ impl Explain for Error {
     }
 
     fn also(&self) -> Vec<String> {
-        let mut also = self.inner().map_or_else(Vec::new, |inner| inner.also());
+        let mut also = self.inner().map_or_else(Vec::new, Explain::also);
         if let Self::Failed(failed) = self {
             also.extend(failed.also.iter().cloned());
         }
@@ -159,12 +161,12 @@ impl Explain for Error {
     fn hints(&self) -> Vec<String> {
         match self {
             Self::NoFirstToken { release, .. } => {
-                vec![format!("see what it says: `infer logs {release}`")]
+                vec![format!("see its log: `infer logs {release}`")]
             }
             Self::GatewayBehind { release, url, .. } => vec![
-                format!("see what it answers: `curl -i {url}/v1/models`"),
+                format!("see what the gateway answers: `curl -i {url}/v1/models`"),
                 format!(
-                    "see whether its controller has taken the route over: `kubectl describe httproute {release}`"
+                    "see whether its controller has accepted the route: `kubectl describe httproute {release}`"
                 ),
             ],
             Self::CanaryOpen { release, .. } => ["status", "resume", "promote", "abort"]
@@ -172,13 +174,13 @@ impl Explain for Error {
                 .map(|verb| format!("infer canary {verb} {release}"))
                 .collect(),
             Self::NoRoom { alone: true, .. } => vec![
-                "let nothing serve for a while: `infer deploy --allow-downtime` stops live first"
+                "accept downtime: `infer deploy --allow-downtime` stops the live version first"
                     .to_owned(),
-                "or make room for both and leave rollout.surge out: `infer doctor` shows what is taken"
+                "or free GPUs for both versions and remove rollout.surge: `infer doctor` shows what is taken"
                     .to_owned(),
             ],
             Self::NoRoom { .. } => vec![
-                "not even live's GPUs would do: ask for fewer (hardware.gpus, scale.replicas), or free some"
+                "the GPUs of the live version are not enough either: ask for fewer (hardware.gpus, scale.replicas), or free some"
                     .to_owned(),
             ],
             Self::NoRelease { .. } => vec!["bring it up with `infer deploy`".to_owned()],
@@ -191,10 +193,10 @@ impl Explain for Error {
             }
             Self::NoPrevious { release } | Self::UnknownVersion { release, .. } => {
                 vec![format!(
-                    "see what it has served with `infer history {release}`"
+                    "see the versions that it has served: `infer history {release}`"
                 )]
             }
-            Self::NoImage => vec!["say which in infer.yaml: model.image: oci:./image".to_owned()],
+            Self::NoImage => vec!["name one in infer.yaml, such as model.image: oci:./image".to_owned()],
             Self::NotPacked { .. } => vec!["run `infer pack`".to_owned()],
             Self::NoEngine { how, .. } => vec![how.clone()],
             Self::NoSecret { variable, .. } => {
@@ -202,7 +204,7 @@ impl Explain for Error {
                     "set it for this command: `{variable}=… infer deploy`"
                 )]
             }
-            _ => self.inner().map_or_else(Vec::new, |inner| inner.hints()),
+            _ => self.inner().map_or_else(Vec::new, Explain::hints),
         }
     }
 }

@@ -213,7 +213,7 @@ impl Explain for Error {
         match self {
             Self::Conflict { .. } | Self::Managed { .. } => Kind::Conflict,
             Self::Unsupported { .. } | Self::NothingLive { .. } => Kind::Usage,
-            Self::Transport { .. } => self.inner().map_or(Kind::Failed, |inner| inner.kind()),
+            Self::Transport { .. } => self.inner().map_or(Kind::Failed, Explain::kind),
         }
     }
 
@@ -231,7 +231,7 @@ impl Explain for Error {
             Self::Unsupported { .. } => {
                 vec!["compare without shifting traffic: `infer canary --weight 0`".to_owned()]
             }
-            Self::Transport { .. } => self.inner().map_or_else(Vec::new, |inner| inner.hints()),
+            Self::Transport { .. } => self.inner().map_or_else(Vec::new, Explain::hints),
         }
     }
 }

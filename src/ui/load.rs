@@ -74,7 +74,7 @@ impl Show for TargetLine<'_> {
     }
 }
 
-/// A server's own words, without what could move the cursor.
+/// A server's text without characters that could move the cursor.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '·' } else { c })
@@ -153,7 +153,7 @@ impl Show for Event<'_> {
     }
 }
 
-/// Turns a run's events into what is worth a line; remembers what was said.
+/// Turns a run's events into lines, and remembers which it has written.
 #[derive(Default)]
 pub struct Readout(Mutex<Said>);
 

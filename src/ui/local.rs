@@ -1,4 +1,4 @@
-//! What `infer serve` says: one line for each change, and a table that moves.
+//! What `infer serve` shows: one line for each change, and a table that moves.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -75,7 +75,7 @@ fn requests(count: u64) -> String {
     }
 }
 
-/// What a person is told of a new phase; starting and draining have lines of their own.
+/// The line for a new phase; starting and draining have events of their own.
 fn entered(phase: &Phase, paint: Paint) -> Option<String> {
     Some(match phase {
         Phase::Starting | Phase::Draining => return None,

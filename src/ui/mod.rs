@@ -185,8 +185,8 @@ impl Ui {
         &self.screen
     }
 
-    /// Whether an answer did not reach stdout, which is said on stderr; a reader that has
-    /// gone wanted no more of it, so nothing is lost then.
+    /// Whether an answer did not reach stdout, which stderr then reports; a closed pipe does not
+    /// count, because its reader wanted no more.
     pub fn answer_lost(&self) -> bool {
         let failed = self
             .stdout_failed

@@ -132,7 +132,7 @@ impl Screen {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         live.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
-            // Nobody is left to tell when stderr is gone.
+            // There is no other place to report that stderr is gone.
             drop(writeln!(stderr, "{text}"));
         });
     }

@@ -1,4 +1,4 @@
-//! What `infer sim` says: where it listens, under which law, and what it has done.
+//! What `infer sim` shows: where it listens, under which law, and what it has done.
 
 use super::{Answer, Paint, Screen, Show, count, seconds};
 use crate::sim::{Event, Law, Summary};

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Values without dependencies of their own; every module may import them.
+/// Types that import nothing but each other; every module may import them.
 const LEAVES: [&str; 12] = [
     "duration",
     "explain",
@@ -76,7 +76,8 @@ fn lower_modules_never_import_higher_ones() {
     for path in sources() {
         let module = module_of(&path);
         if module == "main" || LEAVES.contains(&module.as_str()) {
-            let found = imports(&path);
+            let mut found = imports(&path);
+            found.retain(|name| !LEAVES.contains(&name.as_str()));
             assert!(
                 found.is_empty(),
                 "{} is a leaf but imports {found:?}",
