@@ -29,7 +29,7 @@ const FRAME: [&str; 9] = [
 ];
 
 /// Requests that carry this header once, with exactly this value: `header:x-beta=1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct HeaderMatch {
     name: String,
@@ -52,7 +52,7 @@ impl HeaderMatch {
 pub enum HeaderMatchError {
     #[error("use header:NAME=VALUE, such as header:x-beta=1")]
     Form,
-    #[error("{0:?} is no name of a header")]
+    #[error("{0:?} is not a valid header name")]
     Name(String),
     #[error("{0} is infer's own header: it names a version already")]
     Own(String),

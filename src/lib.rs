@@ -58,7 +58,9 @@ pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod commands;
+pub mod duration;
 pub mod error;
+pub mod explain;
 pub mod file;
 pub mod header_match;
 pub mod home;
@@ -101,7 +103,7 @@ pub fn run(args: ArgsOs) -> ExitCode {
     };
     let globals = app.globals;
     let verb = app.command.verb();
-    let ui = Ui::new(globals.output, globals.quiet, globals.color);
+    let mut ui = Ui::new(globals.output, globals.quiet, globals.color);
     ui.start(verb);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()

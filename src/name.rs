@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Longest release name: `<name>-<version>` must still be a DNS label of 63
@@ -9,13 +10,15 @@ use serde::{Deserialize, Serialize};
 pub const RELEASE_NAME_LENGTH_MAX: usize = 40;
 
 /// A release's name: a DNS label (RFC 1123) of at most 40 characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReleaseName(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
+    "{0:?} is not a valid release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -"
 )]
 pub struct ReleaseNameError(String);
 
@@ -38,7 +41,9 @@ impl FromStr for ReleaseName {
 
 /// A version of a release: `v` and the first 9 hex digits of a SHA-256 over
 /// everything that changes its pods (DESIGN §2).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct VersionId(String);
 
@@ -55,7 +60,7 @@ impl VersionId {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version: a version is v and 9 hex digits, like v3c1f2a90b")]
+#[error("{0:?} is not a valid version: a version is v and 9 hex digits, like v3c1f2a90b")]
 pub struct VersionIdError(String);
 
 impl FromStr for VersionId {

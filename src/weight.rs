@@ -6,7 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// Share of traffic sent to the candidate, in whole percent, `0..=100`.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(try_from = "u8", into = "u8")]
 pub struct Weight(u8);

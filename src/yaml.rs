@@ -6,12 +6,20 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::explain::{Explain, Kind};
+
 /// Text that is not the YAML it should be, with line, column and snippet.
 #[derive(Debug, thiserror::Error)]
 #[error("{} is not valid: {message}", path.display())]
 pub struct Error {
     pub path: PathBuf,
     pub message: String,
+}
+
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        Kind::Usage
+    }
 }
 
 /// Reads one document; `path` only names it in errors.

@@ -6,7 +6,11 @@ use super::{
     journal::Journal,
     plan::{OnInterrupt, OnUndecided},
 };
-use crate::{interrupt::EndedBy, weight::Weight};
+use crate::{
+    explain::{Explain, Kind},
+    interrupt::EndedBy,
+    weight::Weight,
+};
 
 #[tokio::test]
 async fn an_equal_candidate_is_held_at_its_weight_and_the_journal_stays_open() {
@@ -217,7 +221,7 @@ async fn a_split_that_somebody_else_wrote_is_left_to_them() {
         Box::new(|| scene.traffic.split.lock().unwrap().weight = Weight::ALL),
     ));
     let error = scene.drive(&mut measure).await.unwrap_err();
-    assert!(error.is_conflict(), "{error}");
+    assert_eq!(error.kind(), Kind::Conflict, "{error}");
     assert_eq!(scene.traffic.weights(), [10]);
 }
 

@@ -1,7 +1,12 @@
 //! Why a canary could not go on, and the way out.
 
 use super::{journal::Unreadable, plan::PlanError};
-use crate::{load, local, name::VersionId, release, traffic};
+use crate::{
+    explain::{Explain, Kind},
+    load, local,
+    name::VersionId,
+    release, traffic,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -42,9 +47,29 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// The commands that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Traffic(error) => Some(error),
+            Self::Local(error) => Some(error),
+            Self::Release(error) => Some(error),
+            Self::Probes(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Open { .. } => Kind::Conflict,
+            Self::Plan(_)
+            | Self::NothingToCanary { .. }
+            | Self::NoneOpen { .. }
+            | Self::NotUp { .. } => Kind::Usage,
+            _ => self.inner().map_or(Kind::Failed, Explain::kind),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Open { release, .. } => four_commands(release),
             Self::NothingToCanary { .. } => vec![
@@ -52,44 +77,21 @@ impl Error {
             ],
             Self::NoneOpen { release } => vec![format!("infer canary {release} --weight 10")],
             Self::NotUp { .. } => vec!["bring it up with `infer deploy --no-traffic`".to_owned()],
-            Self::Traffic(error) => error.hints(),
-            Self::Local(error) => error.hints(),
-            Self::Release(error) => error.hints(),
-            Self::Probes(error) => error.hints(),
             Self::Blind { release, .. } => vec![
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),
             ],
-            Self::Plan(_) | Self::Journal(_) | Self::Endpoint { .. } => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, Explain::hints),
         }
     }
+}
 
+impl Error {
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Traffic(error) => error.is_transient(),
             Self::Release(error) => error.is_transient(),
-            _ => false,
-        }
-    }
-
-    pub fn is_conflict(&self) -> bool {
-        match self {
-            Self::Open { .. } => true,
-            Self::Traffic(error) => error.is_conflict(),
-            Self::Local(error) => error.is_conflict(),
-            Self::Release(error) => error.is_conflict(),
-            _ => false,
-        }
-    }
-
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Plan(_)
-            | Self::NothingToCanary { .. }
-            | Self::NoneOpen { .. }
-            | Self::NotUp { .. } => true,
-            Self::Probes(error) => error.is_usage(),
             _ => false,
         }
     }

@@ -1,10 +1,11 @@
 //! What an apply would change: the live object against the server's dry run.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 /// One field that would change.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Change {
     /// `spec.template.spec.containers[vllm].image`
     pub path: String,
@@ -15,7 +16,7 @@ pub struct Change {
 }
 
 /// One object's part in a plan.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ObjectDiff {
     /// `Deployment chat-v3c1f2a90b`
     pub object: String,
@@ -37,7 +38,7 @@ impl ObjectDiff {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
     Create,

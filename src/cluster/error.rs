@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use kube::core::Status;
 
 use super::{conflict::FieldConflict, diagnosis::Finding};
+use crate::explain::{Evidence, Explain, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -129,9 +130,26 @@ impl Error {
             _ => false,
         }
     }
+}
 
-    /// The commands and edits that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Interrupted { .. } => Kind::Interrupted,
+            error if error.is_conflict() => Kind::Conflict,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::NotStarted { finding, .. } => Some(evidence(finding)),
+            Self::Deadline { finding, .. } => finding.as_deref().map(evidence),
+            _ => None,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::NotConfigured { .. } => vec![
                 "set KUBECONFIG, or name a context: `infer doctor --context NAME`".to_owned(),
@@ -176,6 +194,18 @@ impl Error {
             | Self::LockStale { .. }
             | Self::Interrupted { .. } => Vec::new(),
         }
+    }
+}
+
+/// What a diagnosis shows beside its cause and its fix.
+fn evidence(finding: &Finding) -> Evidence {
+    let code = serde_json::to_value(finding.code).ok();
+    Evidence {
+        code: code.and_then(|code| Some(code.as_str()?.to_owned())),
+        pod: finding.pod.clone(),
+        container: finding.container.clone(),
+        node: finding.node.clone(),
+        lines: finding.evidence.clone(),
     }
 }
 

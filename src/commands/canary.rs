@@ -286,12 +286,11 @@ fn answer(
 
 fn frozen(ground: &CanarySession, part: &str) -> Failure {
     let release = &ground.release;
-    Failure {
-        kind: Kind::Interrupted,
-        message: format!("the canary of {release} is frozen at {part}"),
-        causes: Vec::new(),
-        hints: canary::four_commands(release),
-    }
+    Failure::new(
+        Kind::Interrupted,
+        format!("the canary of {release} is frozen at {part}"),
+    )
+    .hints(canary::four_commands(release))
 }
 
 fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {

@@ -10,6 +10,7 @@ use crate::{
     },
     commands::release_file::ReleaseFile,
     error::{Failure, Outcome},
+    explain::Explain,
     spec::{Spec, Target},
     ui::doctor::Examination,
 };

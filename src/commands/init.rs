@@ -211,7 +211,7 @@ impl InitArgs {
         let name = match &self.name {
             Some(name) => name.clone(),
             None => self.name_default().parse().map_err(|_| {
-                Failure::usage("the folder's name is no release name")
+                Failure::usage("the folder's name is not a valid release name")
                     .hint("name the release: `infer init chat`")
             })?,
         };

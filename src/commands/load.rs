@@ -166,10 +166,7 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
     };
     let plan = args.plan(&target, prompts, promised);
     let ui = &session.ui;
-    ui.show(&TargetLine {
-        target: &target,
-        plan: &plan,
-    });
+    ui.show(&TargetLine::new(&target, &plan));
     let readout = Readout::default();
     let finish = load::run(
         plan.clone(),
@@ -179,7 +176,7 @@ pub async fn run(args: LoadArgs, session: &Session) -> Result<Outcome, Failure> 
         &|event| {
             if let Event::Requests(records) = event {
                 for record in records {
-                    ui.show(&RequestLine(record));
+                    ui.show(&RequestLine::from(record));
                 }
             }
             readout.show(ui, &event);

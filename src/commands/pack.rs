@@ -184,7 +184,7 @@ fn tell(model: &Model, on_event: &(dyn Fn(Event) + Send + Sync)) {
     let paths = model.source.files.iter().map(|file| file.path.clone());
     let paths: Vec<_> = paths.filter(|path| pack::is_pickle(path)).collect();
     if !paths.is_empty() {
-        on_event(Event::RunsCode { paths });
+        on_event(Event::runs_code(&paths));
     }
 }
 

@@ -1,13 +1,13 @@
 //! `infer schema`: JSON Schemas of `infer.yaml` and of what verbs answer.
 
-use schemars::{JsonSchema, Schema, schema_for};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 use super::Session;
 use crate::{
     canary,
     error::{Failure, Outcome},
-    load, pack,
+    load, local, pack,
     release::{
         self,
         status::{Status, StatusList},
@@ -55,8 +55,8 @@ pub async fn run(args: SchemaArgs, session: &Session) -> Result<Outcome, Failure
     Ok(Outcome::Done)
 }
 
-/// The result line of each verb, by the words it is typed with: the domain's type, with what
-/// every result has.
+/// The result line of each verb, by the words it is typed with, and under `events` the lines
+/// that come before it: the domain's types as they serialize.
 fn results() -> Value {
     let schemas = [
         ("init", of::<ui::init::Written>()),
@@ -90,7 +90,26 @@ fn results() -> Value {
         .into_iter()
         .map(|(verb, schema)| (verb.to_owned(), as_result(verb, schema)))
         .collect();
-    Value::Object(by_verb)
+    let mut schemas = Value::Object(by_verb);
+    schemas["events"] = events();
+    schemas
+}
+
+/// The lines of any verb under `any`, and by verb those that it has of its own.
+fn events() -> Value {
+    json!({
+        "any": of::<OneOf<ui::Line<'_>, Failure>>(),
+        "pack": of::<pack::Event>(),
+        "verify": of::<pack::Event>(),
+        "unpack": of::<pack::Event>(),
+        "deploy": of::<release::event::Event>(),
+        "rollback": of::<release::event::Event>(),
+        "delete": of::<release::event::Event>(),
+        "logs": of::<ui::LogLine<'_>>(),
+        "load": of::<OneOf<ui::load::TargetLine<'_>, OneOf<load::Event<'_>, ui::load::RequestLine<'_>>>>(),
+        "serve": of::<local::Event>(),
+        "sim": of::<sim::Event>(),
+    })
 }
 
 /// A verb whose result depends on what it was asked for.
@@ -103,7 +122,10 @@ enum OneOf<A, B> {
 }
 
 fn of<T: JsonSchema>() -> Schema {
-    schema_for!(T)
+    SchemaSettings::default()
+        .for_serialize()
+        .into_generator()
+        .into_root_schema_for::<T>()
 }
 
 /// Adds `event` and `verb`, which the line has beside the type's own fields.

@@ -192,7 +192,12 @@ pub async fn run(args: SimArgs, session: &Session) -> Result<Outcome, Failure> {
     let started = Instant::now();
     let mut server = Server::start(simulation, addr).await?;
     let addr = server.addr;
-    session.ui.show(&Event::Listening { addr, model, law });
+    session.ui.show(&Event::Listening {
+        url: format!("http://{addr}"),
+        model,
+        simulated: true,
+        law,
+    });
     let ended = tokio::select! {
         ended = server.ended() => ended,
         seen = asked_to_end(&session.interrupt, Signals::default()) => {

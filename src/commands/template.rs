@@ -167,7 +167,7 @@ fn chosen(templates: &[String]) -> Result<Vec<&'static Builtin>, Failure> {
         .iter()
         .map(|name| {
             Builtin::find(name).ok_or_else(|| {
-                Failure::usage(format!("{name:?} is no built-in template"))
+                Failure::usage(format!("{name:?} is not a built-in template"))
                     .hint("`infer template list` shows them")
             })
         })

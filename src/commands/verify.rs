@@ -33,13 +33,10 @@ pub async fn run(args: VerifyArgs, session: &Session) -> Result<Outcome, Failure
         session.ui.answer(&verified);
         return Ok(Outcome::Done);
     }
-    let causes = verified.damaged.iter();
-    Err(Failure {
-        kind: Kind::Failed,
-        message: format!("{} is damaged", verified.image),
-        causes: causes
-            .map(|damage| format!("{}: {}", damage.digest, damage.reason))
-            .collect(),
-        hints: vec!["pack it again, or restore the blob from another copy".to_owned()],
-    })
+    let mut failure = Failure::new(Kind::Failed, format!("{} is damaged", verified.image))
+        .hint("pack it again, or restore the blob from another copy");
+    for damage in &verified.damaged {
+        failure = failure.cause(format!("{}: {}", damage.digest, damage.reason));
+    }
+    Err(failure)
 }

@@ -3,10 +3,11 @@
 use std::{io, path::PathBuf};
 
 use super::{fault::Failed, fault::Fault, prompt::PromptError};
+use crate::explain::{Explain, Kind, write_hint};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{url:?} is no server address: {reason}")]
+    #[error("{url:?} is not a valid server address: {reason}")]
     Url { url: String, reason: String },
     #[error("cannot read certificates from {}", path.display())]
     Ca { path: PathBuf, source: io::Error },
@@ -18,7 +19,7 @@ pub enum Error {
     Prompts { path: PathBuf, source: PromptError },
     #[error("cannot reach {url}")]
     Unreachable { url: String, source: Failed },
-    #[error("{url} does not say which model it serves")]
+    #[error("{url} does not name the model that it serves")]
     NoModel { url: String, source: Failed },
     #[error("{url} serves {} models: {}", models.len(), models.join(", "))]
     ManyModels { url: String, models: Vec<String> },
@@ -40,23 +41,21 @@ pub enum Error {
     Unwritten { path: PathBuf, source: io::Error },
 }
 
-impl Error {
-    /// Whether the command line is wrong rather than the world.
-    pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
             Self::Url { .. }
-                | Self::Ca { .. }
-                | Self::PromptsUnread { .. }
-                | Self::Prompts { .. }
-                | Self::ManyModels { .. }
-                | Self::NoRun { .. }
-                | Self::RunUnread { .. }
-        )
+            | Self::Ca { .. }
+            | Self::PromptsUnread { .. }
+            | Self::Prompts { .. }
+            | Self::ManyModels { .. }
+            | Self::NoRun { .. }
+            | Self::RunUnread { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        }
     }
 
-    /// What to do about it.
-    pub fn hints(&self) -> Vec<String> {
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Url { .. } => "give it as http://HOST:PORT",
             Self::NoModel { .. } | Self::ManyModels { .. } => "name one with --model",
@@ -67,12 +66,12 @@ impl Error {
             Self::Unreachable { source, .. }
             | Self::WarmUp { source, .. }
             | Self::NothingSucceeded { source, .. } => return of_fault(source),
+            Self::Unwritten { source, .. } => return write_hint(source).into_iter().collect(),
             Self::Ca { .. }
             | Self::Client(_)
             | Self::PromptsUnread { .. }
             | Self::Machine(_)
-            | Self::RunUnread { .. }
-            | Self::Unwritten { .. } => return Vec::new(),
+            | Self::RunUnread { .. } => return Vec::new(),
         };
         vec![hint.to_owned()]
     }

@@ -62,7 +62,7 @@ impl Trend {
 }
 
 /// What a person sees; figures are of the whole run so far.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct View {
     pub elapsed_s: f64,
     /// Until the last request is due; `None` where that cannot be known.
@@ -93,7 +93,7 @@ pub struct View {
 }
 
 /// Of whatever was measured so far, however little.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, schemars::JsonSchema)]
 pub struct Quantiles {
     pub p50: Option<f64>,
     pub p90: Option<f64>,

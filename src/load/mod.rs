@@ -56,12 +56,14 @@ pub use self::{
 };
 
 /// What a run reports while it goes on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, schemars::JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event<'a> {
     WarmedUp {
         requests: u64,
     },
     /// Requests that have just finished.
+    #[serde(skip)]
     Requests(&'a [Record]),
     Progress(Box<View>),
 }

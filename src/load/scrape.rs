@@ -17,7 +17,7 @@ const READING_MAX: Duration = Duration::from_secs(2);
 const METRICS_BYTES_MAX: usize = 4 << 20;
 
 /// A server's own figures; null where its engine does not export one.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, schemars::JsonSchema)]
 pub struct ServerFigures {
     pub running: Option<f64>,
     pub waiting: Option<f64>,

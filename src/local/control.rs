@@ -81,7 +81,7 @@ impl fmt::Debug for Engine {
 }
 
 /// Where a version is in its life.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "phase")]
 pub enum Phase {
     /// The process runs; its health path has not answered 200 yet.

@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use super::lock::Holder;
-use crate::name::ReleaseName;
+use crate::{
+    explain::{Explain, Kind},
+    name::ReleaseName,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -50,7 +53,7 @@ pub enum Error {
         first: u16,
         last: u16,
     },
-    #[error("infer serve {release} could not be started")]
+    #[error("cannot start infer serve {release}")]
     Spawn {
         release: ReleaseName,
         source: io::Error,
@@ -74,20 +77,28 @@ pub enum Error {
         version: String,
         waited_s: u64,
     },
-    #[error("could not use {}", path.display())]
+    #[error("cannot use {}", path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{} is not a state that this version of infer wrote", path.display())]
+    #[error("{} was not written by this version of infer", path.display())]
     Record {
         path: PathBuf,
         source: serde_json::Error,
     },
-    #[error("could not listen on {what}")]
+    #[error("cannot listen on {what}")]
     Listen { what: String, source: io::Error },
 }
 
-impl Error {
-    /// Commands that help from here.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Conflict { .. } | Self::Held { .. } | Self::ServedAlready { .. } => {
+                Kind::Conflict
+            }
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::NotRunning { release } => vec![
                 format!("infer serve {release}    serves what was deployed before"),
@@ -98,7 +109,7 @@ impl Error {
                     "the engines keep running: end infer serve {release} and start it again"
                 )]
             }
-            Self::Conflict { .. } => vec!["infer status    shows who changed it".to_owned()],
+            Self::Conflict { .. } => vec!["infer status    shows what changed it".to_owned()],
             Self::Held { holder, .. } => holder
                 .iter()
                 .map(|held| format!("wait for it, or end process {}", held.pid))
@@ -124,14 +135,6 @@ impl Error {
             | Self::File { .. }
             | Self::Listen { .. } => Vec::new(),
         }
-    }
-
-    /// Whether another operator holds or has changed the release: exit code 5.
-    pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::Conflict { .. } | Self::Held { .. } | Self::ServedAlready { .. }
-        )
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use crate::explain::{Explain, Kind};
+
 /// A folder or file that cannot be taken as a model.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,9 +47,17 @@ impl Error {
             source,
         }
     }
+}
 
-    /// What a person can do about it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Missing { .. } | Self::NotAModel { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::Missing { .. } | Self::Read { .. } => return Vec::new(),
             Self::Empty { .. } => "name the folder that holds the weights".to_owned(),
@@ -157,9 +167,9 @@ pub enum Fault {
     Read(#[from] io::Error),
 }
 
-/// The first three names, and how many more there are.
-fn first_names(names: &[String]) -> String {
-    const SHOWN: usize = 3;
+/// The first four names, and how many more there are.
+pub fn first_names(names: &[String]) -> String {
+    const SHOWN: usize = 4;
     let shown = names.iter().take(SHOWN).map(String::as_str);
     let mut text = shown.collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

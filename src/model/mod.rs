@@ -15,7 +15,7 @@ mod tree;
 
 pub use self::{
     config::Config,
-    error::{Error, Fault},
+    error::{Error, Fault, first_names},
     facts::{Facts, Format, Memory},
     source::{Kind, Source},
     tensor::{Tensor, TensorFile},

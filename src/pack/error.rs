@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{model, registry};
+use crate::{
+    explain::{Explain, Kind},
+    model, registry,
+};
 
 /// A model that cannot be packed, read or unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -101,9 +104,28 @@ impl Error {
         let path = path.into();
         move |source| Self::File { act, path, source }
     }
+}
 
-    /// What a person can do about it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        match self {
+            Self::Model(error) => Some(error),
+            Self::Store(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Model(error) => error.kind(),
+            Self::Store(error) => error.kind(),
+            Self::Interrupted => Kind::Interrupted,
+            Self::SourceDate { .. } | Self::Exists { .. } => Kind::Usage,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Secrets { paths } => {
                 let flags = paths

@@ -2,12 +2,25 @@
 
 use std::time::Duration;
 
-use crate::{model::Facts, registry::Digest};
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
-#[derive(Debug, Clone, PartialEq)]
+use crate::{
+    duration::as_seconds,
+    model::{self, Facts},
+    registry::Digest,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// The headers were read.
-    Examined { facts: Box<Facts>, bytes: u64 },
+    #[serde(rename = "model")]
+    Examined {
+        #[serde(rename = "model")]
+        facts: Box<Facts>,
+        bytes: u64,
+    },
     /// Nothing is missing, cut short or contradictory.
     Checked {
         /// Files whose headers were read.
@@ -16,14 +29,18 @@ pub enum Event {
         left_out: Vec<String>,
     },
     /// Files that run code when they are loaded.
-    RunsCode { paths: Vec<String> },
+    #[serde(rename = "warning")]
+    RunsCode { message: String },
     /// Several times a second; for eyes only.
+    #[serde(skip)]
     Progress(Progress),
     /// A layer has come to rest.
     Layer {
         label: String,
+        #[schemars(with = "String")]
         digest: Digest,
         bytes: u64,
+        #[schemars(with = "String")]
         outcome: LayerOutcome,
     },
     /// An upload that an earlier run began goes on.
@@ -43,12 +60,23 @@ pub enum Event {
         modelpack: bool,
         reused: Count,
         sent: Count,
+        #[serde(rename = "seconds", serialize_with = "as_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
 }
 
+impl Event {
+    pub fn runs_code(paths: &[String]) -> Self {
+        let paths = model::first_names(paths);
+        Self::RunsCode {
+            message: format!("{paths} can run code when loaded; safetensors cannot"),
+        }
+    }
+}
+
 /// How many layers, and how long they are together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Count {
     pub layers: u64,
     pub bytes: u64,
@@ -74,6 +102,24 @@ pub enum LayerOutcome {
     Skipped,
     /// A dry run: it is not there, and would be sent.
     WouldSend,
+}
+
+impl LayerOutcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Written => "written",
+            Self::Uploaded { .. } => "uploaded",
+            Self::Mounted => "mounted",
+            Self::Skipped => "already there",
+            Self::WouldSend => "would be sent",
+        }
+    }
+}
+
+impl Serialize for LayerOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }
 
 /// What is being done with the bytes.

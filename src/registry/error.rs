@@ -2,11 +2,17 @@
 
 use std::{io, path::PathBuf};
 
-use super::{digest::Digest, refusal::Refusal};
+use super::{
+    digest::{Digest, DigestError},
+    location::LocationError,
+    reference::ReferenceError,
+    refusal::Refusal,
+};
+use crate::explain::{Explain, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{} is no OCI image layout", dir.display())]
+    #[error("{} is not an OCI image layout", dir.display())]
     NotALayout { dir: PathBuf, source: io::Error },
     #[error("{} has no {tag}", dir.display())]
     NoSuchTag {
@@ -15,7 +21,7 @@ pub enum Error {
         /// Tags that are there.
         tags: Vec<String>,
     },
-    #[error("{image} names no tag and no digest")]
+    #[error("{image} has neither a tag nor a digest")]
     NoTag { image: String, tags: Vec<String> },
     #[error("{what} is not in {place}")]
     Missing { what: String, place: String },
@@ -39,7 +45,7 @@ pub enum Error {
         expected: u64,
         found: u64,
     },
-    #[error("{what} is over {limit} bytes, the most that is read of it")]
+    #[error("{what} is larger than {limit} bytes, the most that infer reads")]
     TooLong { what: String, limit: u64 },
     #[error("cannot read {what}")]
     Broken { what: String, source: io::Error },
@@ -62,7 +68,7 @@ pub enum Error {
         act: String,
         source: reqwest::Error,
     },
-    #[error("{registry} was silent for {waited_s} s when asked to {act}")]
+    #[error("{registry} did not answer for {waited_s} s when asked to {act}")]
     Silent {
         registry: String,
         act: String,
@@ -74,7 +80,7 @@ pub enum Error {
     Login { registry: String, why: String },
     #[error("{option} cannot be used: {why}")]
     Option { option: &'static str, why: String },
-    #[error("{registry} takes no such image: {why}")]
+    #[error("{registry} does not accept this image: {why}")]
     Limit {
         registry: String,
         why: String,
@@ -85,9 +91,16 @@ pub enum Error {
 /// The most tags a hint lists.
 const TAGS_LISTED_MAX: usize = 8;
 
-impl Error {
-    /// What the user can do about it; empty where nothing better than the message is known.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotALayout { .. } | Self::Option { .. } | Self::Limit { .. } => Kind::Usage,
+            Self::LayoutBusy { .. } => Kind::Conflict,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::NotALayout { dir, .. } => vec![format!(
                 "`infer pack MODEL --to oci:{}` makes one",
@@ -113,7 +126,7 @@ impl Error {
             } => super::refusal::connection_hints(registry, source),
             Self::Silent { registry, .. } => {
                 vec![format!(
-                    "check that {registry} is a registry, and that it is well"
+                    "check that {registry} is a registry, and that it is healthy"
                 )]
             }
             Self::Login { registry, .. } => vec![super::refusal::login_hint(registry)],
@@ -129,7 +142,9 @@ impl Error {
             | Self::Option { .. } => Vec::new(),
         }
     }
+}
 
+impl Error {
     /// Makes an `Error::File` of an `io::Error`.
     pub(super) fn file(
         act: &'static str,
@@ -139,3 +154,16 @@ impl Error {
         move |source| Self::File { act, path, source }
     }
 }
+
+/// What is typed wrongly.
+macro_rules! usage {
+    ($($error:ty),*) => {$(
+        impl Explain for $error {
+            fn kind(&self) -> Kind {
+                Kind::Usage
+            }
+        }
+    )*};
+}
+
+usage!(LocationError, ReferenceError, DigestError);

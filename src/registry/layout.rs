@@ -372,7 +372,7 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if !found.is_file() || found.len() > DOCUMENT_BYTES_MAX {
         return Err(io::Error::other(format!(
-            "{} is no file of at most {DOCUMENT_BYTES_MAX} bytes",
+            "{} is not a file of at most {DOCUMENT_BYTES_MAX} bytes",
             path.display()
         )));
     }

@@ -4,7 +4,9 @@ use std::{io, path::PathBuf};
 
 use super::event::Phase;
 use crate::{
-    cluster, local,
+    cluster,
+    explain::{Evidence, Explain, Kind},
+    local,
     name::{ReleaseName, VersionId},
     pack, registry, traffic,
 };
@@ -36,6 +38,8 @@ pub struct Failed {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
+    Failed(Box<Failed>),
+    #[error(transparent)]
     Local(#[from] local::Error),
     #[error(transparent)]
     Cluster(#[from] cluster::Error),
@@ -47,7 +51,9 @@ pub enum Error {
         version: VersionId,
         reason: String,
     },
-    #[error("the gateway of {release} did not send to {version} within {seconds} s: {reason}")]
+    #[error(
+        "the gateway of {release} did not send requests to {version} within {seconds} s: {reason}"
+    )]
     GatewayBehind {
         release: ReleaseName,
         version: VersionId,
@@ -96,7 +102,7 @@ pub enum Error {
     Registry(#[from] registry::Error),
     #[error("no image is named: neither `model.image` nor --image")]
     NoImage,
-    #[error("{image} is not in infer.lock, so what it holds is not known")]
+    #[error("{image} is not in infer.lock, so its digest is not known")]
     NotPacked { image: String },
     #[error("{program} is not on PATH")]
     NoEngine { program: String, how: String },
@@ -108,21 +114,63 @@ pub enum Error {
     Interrupted,
 }
 
-impl Error {
-    /// The commands that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
         match self {
-            Self::Failed(failed) => failed.cause.hints(),
-            Self::Local(error) => error.hints(),
-            Self::Cluster(error) => error.hints(),
-            Self::Traffic(error) => error.hints(),
+            Self::Failed(failed) => Some(&failed.cause),
+            Self::Local(error) => Some(error),
+            Self::Cluster(error) => Some(error),
+            Self::Traffic(error) => Some(error),
+            Self::Pack(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::CanaryOpen { .. } => Kind::Conflict,
+            Self::Interrupted => Kind::Interrupted,
+            Self::Engine(_)
+            | Self::NoImage
+            | Self::NotPacked { .. }
+            | Self::NoSecret { .. }
+            | Self::UnknownVersion { .. } => Kind::Usage,
+            _ => self.inner().map_or(Kind::Failed, Explain::kind),
+        }
+    }
+
+    fn evidence(&self) -> Option<Evidence> {
+        match self {
+            Self::NotReady(failed) => Some(Evidence {
+                lines: failed
+                    .log_tail
+                    .iter()
+                    .map(|line| format!("log: {line}"))
+                    .collect(),
+                ..Evidence::default()
+            }),
+            _ => self.inner()?.evidence(),
+        }
+    }
+
+    fn also(&self) -> Vec<String> {
+        let mut also = self.inner().map_or_else(Vec::new, Explain::also);
+        if let Self::Failed(failed) = self {
+            also.extend(failed.also.iter().cloned());
+        }
+        also
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
             Self::NoFirstToken { release, .. } => {
-                vec![format!("see what it says: `infer logs {release}`")]
+                vec![format!("see its log: `infer logs {release}`")]
             }
             Self::GatewayBehind { release, url, .. } => vec![
-                format!("see what it answers: `curl -i {url}/v1/models`"),
+                format!("see what the gateway answers: `curl -i {url}/v1/models`"),
                 format!(
-                    "see whether its controller has taken the route over: `kubectl describe httproute {release}`"
+                    "see whether its controller has accepted the route: `kubectl describe httproute {release}`"
                 ),
             ],
             Self::CanaryOpen { release, .. } => ["status", "resume", "promote", "abort"]
@@ -130,13 +178,13 @@ impl Error {
                 .map(|verb| format!("infer canary {verb} {release}"))
                 .collect(),
             Self::NoRoom { alone: true, .. } => vec![
-                "let nothing serve for a while: `infer deploy --allow-downtime` stops live first"
+                "accept downtime: `infer deploy --allow-downtime` stops the live version first"
                     .to_owned(),
-                "or make room for both and leave rollout.surge out: `infer doctor` shows what is taken"
+                "or free GPUs for both versions and remove rollout.surge: `infer doctor` shows what is taken"
                     .to_owned(),
             ],
             Self::NoRoom { .. } => vec![
-                "not even live's GPUs would do: ask for fewer (hardware.gpus, scale.replicas), or free some"
+                "the GPUs of the live version are not enough either: ask for fewer (hardware.gpus, scale.replicas), or free some"
                     .to_owned(),
             ],
             Self::NoRelease { .. } => vec!["bring it up with `infer deploy`".to_owned()],
@@ -149,12 +197,10 @@ impl Error {
             }
             Self::NoPrevious { release } | Self::UnknownVersion { release, .. } => {
                 vec![format!(
-                    "see what it has served with `infer history {release}`"
+                    "see the versions that it has served: `infer history {release}`"
                 )]
             }
-            Self::Pack(error) => error.hints(),
-            Self::Registry(error) => error.hints(),
-            Self::NoImage => vec!["say which in infer.yaml: model.image: oci:./image".to_owned()],
+            Self::NoImage => vec!["name one in infer.yaml, such as model.image: oci:./image".to_owned()],
             Self::NotPacked { .. } => vec!["run `infer pack`".to_owned()],
             Self::NoEngine { how, .. } => vec![how.clone()],
             Self::NoSecret { variable, .. } => {
@@ -162,13 +208,30 @@ impl Error {
                     "set it for this command: `{variable}=… infer deploy`"
                 )]
             }
-            Self::File { .. } | Self::Engine(_) | Self::Interrupted => Vec::new(),
+            _ => self.inner().map_or_else(Vec::new, Explain::hints),
         }
+    }
+}
+
+impl Error {
+    /// Adds clean-up that failed after this failure; it is reported beside the cause.
+    #[must_use]
+    pub fn beside(self, warning: impl Into<String>) -> Self {
+        let mut failed = match self {
+            Self::Failed(failed) => failed,
+            cause => Box::new(Failed {
+                cause,
+                also: Vec::new(),
+            }),
+        };
+        failed.also.push(warning.into());
+        Self::Failed(failed)
     }
 
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         match self {
+            Self::Failed(failed) => failed.cause.is_transient(),
             Self::Cluster(error) => error.is_transient(),
             Self::Traffic(error) => error.is_transient(),
             _ => false,
@@ -177,21 +240,6 @@ impl Error {
 
     /// Whether a signal ended it.
     pub fn is_interrupted(&self) -> bool {
-        match self {
-            Self::Interrupted | Self::Cluster(cluster::Error::Interrupted { .. }) => true,
-            Self::Failed(failed) => failed.cause.is_interrupted(),
-            _ => false,
-        }
-    }
-
-    pub fn is_conflict(&self) -> bool {
-        match self {
-            Self::Failed(failed) => failed.cause.is_conflict(),
-            Self::Local(error) => error.is_conflict(),
-            Self::Cluster(error) => error.is_conflict(),
-            Self::Traffic(error) => error.is_conflict(),
-            Self::CanaryOpen { .. } => true,
-            _ => false,
-        }
+        self.kind() == Kind::Interrupted
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     cluster::diff::ObjectDiff,
+    duration::{self, as_seconds},
     name::{ReleaseName, VersionId},
     pack,
 };
@@ -36,7 +37,8 @@ impl Phase {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     /// What will happen, before it does.
     Planned {
@@ -56,6 +58,8 @@ pub enum Event {
     },
     PhaseDone {
         phase: Phase,
+        #[serde(rename = "seconds", serialize_with = "as_seconds")]
+        #[schemars(with = "f64")]
         took: Duration,
         detail: String,
     },
@@ -78,6 +82,8 @@ pub enum Event {
     /// The old version is down.
     Drained {
         version: VersionId,
+        #[serde(rename = "seconds", serialize_with = "as_seconds")]
+        #[schemars(with = "f64")]
         took: Duration,
     },
     /// The new version did not make it and is gone again.
@@ -85,17 +91,18 @@ pub enum Event {
         version: VersionId,
         live: Option<VersionId>,
     },
-    /// How far the model is unpacked.
-    Unpack(pack::Event),
     /// Something a person should know that changes nothing.
     Noticed {
         message: String,
     },
+    /// How far the model is unpacked; the line is packing's own.
+    #[serde(untagged)]
+    Unpack(pack::Event),
 }
 
 /// Says for how long nothing served, and answers it in seconds.
 pub(super) fn downtime(took: Duration, on_event: &(dyn Fn(Event) + Send + Sync)) -> f64 {
-    let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
+    let seconds = duration::seconds(took);
     let message = format!("nothing served for {seconds:.1} s");
     on_event(Event::Noticed { message });
     seconds
@@ -131,7 +138,7 @@ impl PhaseSeconds {
             Phase::Load => &mut self.load,
             Phase::FirstToken => &mut self.first_token,
         };
-        *slot = Some((took.as_secs_f64() * 1000.0).round() / 1000.0);
+        *slot = Some(duration::seconds(took));
     }
 }
 

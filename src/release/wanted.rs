@@ -47,6 +47,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::explain::Explain;
     use crate::{
         pack::lock::{Entry, LockedSource},
         spec::parse,

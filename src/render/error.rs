@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::spec::engine::{ArgumentError, Kind};
+use crate::{
+    explain::{self, Explain, write_hint},
+    spec::engine::{ArgumentError, Kind},
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -43,9 +46,15 @@ pub enum Error {
     Yaml(#[from] crate::yaml::Error),
 }
 
-impl Error {
-    /// What to do about it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> explain::Kind {
+        match self {
+            Self::Write { .. } | Self::Yaml(_) => explain::Kind::Failed,
+            _ => explain::Kind::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NotKubernetes => "render for a cluster with `--set target=kubernetes`",
             Self::NoModel => "add `model: {image: REGISTRY/REPOSITORY}` and run `infer pack`",
@@ -66,11 +75,10 @@ impl Error {
             Self::Templates { .. } => {
                 "make the folder with `infer template eject`, or take `templates` out of infer.yaml"
             }
-            Self::Argument(_)
-            | Self::Patch { .. }
-            | Self::Contradiction { .. }
-            | Self::Write { .. }
-            | Self::Yaml(_) => return Vec::new(),
+            Self::Write { source, .. } => return write_hint(source).into_iter().collect(),
+            Self::Argument(_) | Self::Patch { .. } | Self::Contradiction { .. } | Self::Yaml(_) => {
+                return Vec::new();
+            }
         };
         vec![hint.to_owned()]
     }

@@ -19,7 +19,8 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 
 /// Tokens in one KV block, as in vLLM.
 pub const KV_BLOCK_TOKENS: u32 = 16;
@@ -28,13 +29,19 @@ pub const KV_BLOCK_TOKENS: u32 = 16;
 const DRIFT_STEP: Duration = Duration::from_secs(15);
 
 /// The law's constants.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Law {
     /// Time to the first token before any prompt token is counted.
+    #[serde(rename = "base_ms", serialize_with = "as_milliseconds")]
+    #[schemars(with = "f64")]
     pub base: Duration,
     /// Added to the first token's time for each prompt token.
+    #[serde(rename = "prefill_ms_per_token", serialize_with = "as_milliseconds")]
+    #[schemars(with = "f64")]
     pub prefill_per_token: Duration,
     /// Between two output tokens.
+    #[serde(rename = "per_token_ms", serialize_with = "as_milliseconds")]
+    #[schemars(with = "f64")]
     pub per_token: Duration,
     /// Sigma of the log-normal noise; 0 is none.
     pub noise: f64,
@@ -51,6 +58,10 @@ pub struct Law {
     /// Output tokens where the request names no limit.
     pub output_tokens: u32,
     pub seed: u64,
+}
+
+fn as_milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64() * 1e3)
 }
 
 impl Default for Law {

@@ -17,7 +17,13 @@ mod stream;
 
 use std::{io, net::SocketAddr, time::Duration};
 
+use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::{
+    duration::as_seconds,
+    explain::{Explain, Kind},
+};
 
 pub use self::{
     faults::Faults,
@@ -60,14 +66,19 @@ impl From<Law> for Simulation {
 }
 
 /// What is worth telling while it runs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
 pub enum Event {
     Listening {
-        addr: SocketAddr,
+        url: String,
         model: String,
+        /// Always true: no model is run.
+        simulated: bool,
         law: Law,
     },
     Draining {
+        #[serde(rename = "limit_s", serialize_with = "as_seconds")]
+        #[schemars(with = "f64")]
         limit: Duration,
     },
 }
@@ -94,4 +105,24 @@ pub enum Error {
     Crashed,
     #[error("the simulated engine failed to start, as asked for")]
     FailedToStart,
+}
+
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Law(_) => Kind::Usage,
+            _ => Kind::Failed,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Law(_) => "`infer sim --help` states the law and its options",
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+                "name another port with --port, or 0 for a free one"
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint.to_owned()]
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::{io, path::PathBuf};
 
-use crate::yaml;
+use crate::{
+    explain::{Explain, Kind},
+    yaml,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -44,9 +47,25 @@ pub enum Error {
     },
 }
 
-impl Error {
-    /// What to do about it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn kind(&self) -> Kind {
+        match self {
+            // The path names no text: nothing is there, or a folder, or other bytes.
+            Self::Read { source, .. }
+                if !matches!(
+                    source.kind(),
+                    io::ErrorKind::NotFound
+                        | io::ErrorKind::IsADirectory
+                        | io::ErrorKind::InvalidData
+                ) =>
+            {
+                Kind::Failed
+            }
+            _ => Kind::Usage,
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 vec!["write one with `infer init`, or name it with --file".to_owned()]

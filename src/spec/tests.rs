@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::explain::Explain;
 
 const CHAT: &str = "\
 name: chat

@@ -29,7 +29,13 @@ pub use self::{
         WEIGHT_HEADER, service_name,
     },
 };
-use crate::{header_match::HeaderMatch, interrupt::Interrupt, name::VersionId, weight::Weight};
+use crate::{
+    explain::{Explain, Kind},
+    header_match::HeaderMatch,
+    interrupt::Interrupt,
+    name::VersionId,
+    weight::Weight,
+};
 
 /// Where the split of one release is kept.
 #[derive(Debug, Clone)]
@@ -302,9 +308,28 @@ impl Left {
     }
 }
 
-impl Error {
-    /// The commands that lead out of it.
-    pub fn hints(&self) -> Vec<String> {
+impl Explain for Error {
+    fn inner(&self) -> Option<&dyn Explain> {
+        let Self::Transport { source, .. } = self else {
+            return None;
+        };
+        let cluster = source.downcast_ref::<crate::cluster::Error>();
+        let cluster = cluster.map(|error| error as &dyn Explain);
+        let local = || source.downcast_ref::<crate::local::Error>();
+        cluster.or_else(|| local().map(|error| error as &dyn Explain))
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Conflict { .. } | Self::Managed { .. } => Kind::Conflict,
+            Self::Unsupported { .. } | Self::NothingLive { .. } => Kind::Usage,
+            Self::Rejected { .. } => Kind::Failed,
+            Self::Interrupted { .. } => Kind::Interrupted,
+            Self::Transport { .. } => self.inner().map_or(Kind::Failed, Explain::kind),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
         match self {
             Self::Conflict { .. } => {
                 vec!["see who with `infer canary status`, then run the command again".to_owned()]
@@ -325,22 +350,17 @@ impl Error {
                 ],
                 Left::Untouched | Left::TakenBack => Vec::new(),
             },
-            Self::Transport { source, .. } => source
-                .downcast_ref::<crate::cluster::Error>()
-                .map(crate::cluster::Error::hints)
-                .unwrap_or_default(),
+            Self::Transport { .. } => self.inner().map_or_else(Vec::new, Explain::hints),
             Self::Interrupted { .. } => Vec::new(),
         }
     }
+}
 
+impl Error {
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
         self.cluster_error()
             .is_some_and(crate::cluster::Error::is_transient)
-    }
-
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Managed { .. })
     }
 
     fn cluster_error(&self) -> Option<&crate::cluster::Error> {

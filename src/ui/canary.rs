@@ -19,6 +19,13 @@ use crate::{
 /// Columns from which there is room for sparklines.
 const SPARK_COLUMNS: usize = 96;
 
+// Until the events derive it.
+impl serde::Serialize for Event {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.json().serialize(serializer)
+    }
+}
+
 impl Show for Event {
     fn json(&self) -> Option<Value> {
         Some(match self {

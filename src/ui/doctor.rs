@@ -2,9 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{Answer, Paint, result};
+use super::{Answer, Paint};
 use crate::cluster::checks::{Check, State};
 
 /// Everything that was looked at.
@@ -41,10 +40,6 @@ impl Examination {
 }
 
 impl Answer for Examination {
-    fn json(&self) -> Value {
-        result("doctor", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let width = self.all().map(|check| check.name.len()).max().unwrap_or(0);
         let mut lines = Vec::new();
@@ -102,6 +97,6 @@ mod tests {
             examination.human(&Paint::plain()),
             "This machine\n  ✓ Port    127.0.0.1:8080 is free\n  ✗ Engine  vllm is not on PATH\n            fix: pip install vllm\n1 thing is missing"
         );
-        assert_eq!(examination.json()["ready"], false);
+        assert_eq!(serde_json::json!(examination)["ready"], false);
     }
 }

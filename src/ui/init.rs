@@ -2,9 +2,8 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{Answer, Paint, bytes, result};
+use super::{Answer, Paint, bytes};
 use crate::model::Facts;
 
 /// The file that was written.
@@ -19,10 +18,6 @@ pub struct Written {
 }
 
 impl Answer for Written {
-    fn json(&self) -> Value {
-        result("init", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         self.file.clone()
     }

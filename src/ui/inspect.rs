@@ -1,24 +1,23 @@
 //! What a packed model holds, as a table; what verifying and unpacking answer.
 
-use serde_json::Value;
+use serde::Serialize;
 
-use super::{Answer, Paint, bytes, count, pack::parameters, result, seconds};
+use super::{Answer, Paint, bytes, count, pack::parameters, seconds};
 use crate::pack::{Inspected, InspectedLayer, PackedFacts, Unpacked, Verified};
 
 /// Digits of a digest in a table: enough to find it.
 const DIGEST_CHARS: usize = "sha256:".len() + 12;
 
 /// An image, with or without its files.
+#[derive(Serialize)]
+#[serde(transparent)]
 pub struct InspectView<'a> {
     pub found: &'a Inspected,
+    #[serde(skip)]
     pub files: bool,
 }
 
 impl Answer for InspectView<'_> {
-    fn json(&self) -> Value {
-        result("inspect", self.found)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let found = self.found;
         let mut lines = vec![paint.bold(&found.image)];
@@ -82,10 +81,6 @@ fn row(name: &str, text: &str) -> String {
 }
 
 impl Answer for Verified {
-    fn json(&self) -> Value {
-        result("verify", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         format!(
             "{} {} is whole: {} and {}, {} · {}",
@@ -100,10 +95,6 @@ impl Answer for Verified {
 }
 
 impl Answer for Unpacked {
-    fn json(&self) -> Value {
-        result("unpack", self)
-    }
-
     /// The folder alone, for scripts.
     fn human(&self, _paint: &Paint) -> String {
         self.path.display().to_string()

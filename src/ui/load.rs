@@ -8,14 +8,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 pub use self::lines::{count, milliseconds};
-use super::{Answer, Paint, Screen, Show, Ui, result, seconds};
+use super::{Answer, Paint, Screen, Show, Ui, seconds};
 use crate::{
-    load::{
-        self, Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
-    },
+    load::{Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View},
     slo::Metric,
 };
 
@@ -24,50 +23,59 @@ const LINE_EVERY_S: f64 = 10.0;
 const EVENT_EVERY_S: f64 = 1.0;
 
 /// What is about to be tested.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename = "target")]
 pub struct TargetLine<'a> {
-    pub target: &'a Target,
-    pub plan: &'a Plan,
+    url: &'a str,
+    via: Option<&'a str>,
+    model: &'a str,
+    engine: Option<&'static str>,
+    simulated: Option<bool>,
+    api: &'static str,
+    stream: bool,
+    ignore_eos: bool,
+    seed: u64,
+    pace: String,
+}
+
+impl<'a> TargetLine<'a> {
+    pub fn new(target: &'a Target, plan: &Plan) -> Self {
+        Self {
+            url: target.base.as_str(),
+            via: target.via.as_deref(),
+            model: &target.model,
+            engine: target.engine.map(crate::load::Engine::name),
+            simulated: target.simulated,
+            api: plan.shape.api.name(),
+            stream: plan.shape.stream,
+            ignore_eos: plan.shape.ignore_eos,
+            seed: plan.seed,
+            pace: pace(plan),
+        }
+    }
 }
 
 impl Show for TargetLine<'_> {
-    fn json(&self) -> Option<Value> {
-        let Self { target, plan } = self;
-        Some(json!({
-            "event": "target",
-            "url": target.base.as_str(),
-            "via": target.via,
-            "model": target.model,
-            "engine": target.engine.map(load::Engine::name),
-            "simulated": target.simulated,
-            "api": plan.shape.api.name(),
-            "stream": plan.shape.stream,
-            "ignore_eos": plan.shape.ignore_eos,
-            "seed": plan.seed,
-            "pace": pace(plan),
-        }))
-    }
-
     fn human(&self, screen: &Screen) {
-        let Self { target, plan } = self;
-        let engine = target.engine.map_or("unknown engine", load::Engine::name);
         screen.line(&format!(
-            "{} on {} ({engine}) · {} · {} · seed {}",
-            screen.paint().bold(printable(&target.model)),
-            target.base,
-            plan.shape.api,
-            pace(plan),
-            plan.seed
+            "{} on {} ({}) · {} · {} · seed {}",
+            screen.paint().bold(printable(self.model)),
+            self.url,
+            self.engine.unwrap_or("unknown engine"),
+            self.api,
+            self.pace,
+            self.seed
         ));
-        if let Some(via) = &target.via {
+        if let Some(via) = self.via {
             screen.line(&printable(via));
         }
-        if target.simulated == Some(true) {
+        if self.simulated == Some(true) {
             screen.line("the server is a simulator: no model is run");
         }
     }
 }
 
-/// A server's own words, without what could move the cursor.
+/// A server's text without characters that could move the cursor.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '·' } else { c })
@@ -83,36 +91,45 @@ pub fn pace(plan: &Plan) -> String {
     }
 }
 
-/// One finished request, for machines only.
-pub struct RequestLine<'a>(pub &'a Record);
+/// One finished request, for machines only; what was not measured is null.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename = "request")]
+pub struct RequestLine<'a> {
+    index: u64,
+    intended_s: f64,
+    sent_s: f64,
+    ended_s: f64,
+    ttft_ms: Option<f64>,
+    ttfo_ms: Option<f64>,
+    tpot_ms: Option<f64>,
+    e2e_ms: Option<f64>,
+    output_tokens: Option<u64>,
+    error: Option<&'static str>,
+    detail: Option<&'a str>,
+}
+
+impl<'a> From<&'a Record> for RequestLine<'a> {
+    fn from(record: &'a Record) -> Self {
+        let good = record.result.as_ref().ok();
+        let failed = record.result.as_ref().err();
+        let latencies = good.map(|good| good.latencies);
+        Self {
+            index: record.index,
+            intended_s: rounded(record.intended_s),
+            sent_s: rounded(record.sent_s),
+            ended_s: rounded(record.ended_s),
+            ttft_ms: latencies.and_then(|of| of.ttft_ms).map(rounded),
+            ttfo_ms: latencies.and_then(|of| of.ttfo_ms).map(rounded),
+            tpot_ms: latencies.and_then(|of| of.tpot_ms).map(rounded),
+            e2e_ms: latencies.map(|of| rounded(of.e2e_ms)),
+            output_tokens: good.map(|good| good.output_tokens),
+            error: failed.map(|failed| failed.fault.name()),
+            detail: failed.map(|failed| failed.detail.as_str()),
+        }
+    }
+}
 
 impl Show for RequestLine<'_> {
-    fn json(&self) -> Option<Value> {
-        let Record {
-            index,
-            intended_s,
-            sent_s,
-            ended_s,
-            result,
-        } = self.0;
-        let good = result.as_ref().ok();
-        let failed = result.as_ref().err();
-        Some(json!({
-            "event": "request",
-            "index": index,
-            "intended_s": rounded(*intended_s),
-            "sent_s": rounded(*sent_s),
-            "ended_s": rounded(*ended_s),
-            "ttft_ms": good.and_then(|good| good.latencies.ttft_ms).map(rounded),
-            "ttfo_ms": good.and_then(|good| good.latencies.ttfo_ms).map(rounded),
-            "tpot_ms": good.and_then(|good| good.latencies.tpot_ms).map(rounded),
-            "e2e_ms": good.map(|good| rounded(good.latencies.e2e_ms)),
-            "output_tokens": good.map(|good| good.output_tokens),
-            "error": failed.map(|failed| failed.fault.name()),
-            "detail": failed.map(|failed| &failed.detail),
-        }))
-    }
-
     fn human(&self, _: &Screen) {}
 }
 
@@ -120,37 +137,24 @@ fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-struct Progress<'a>(&'a View);
-
-impl Show for Progress<'_> {
-    fn json(&self) -> Option<Value> {
-        let mut value = serde_json::to_value(self.0).ok()?;
-        value
-            .as_object_mut()?
-            .insert("event".to_owned(), "progress".into());
-        Some(value)
-    }
-
+impl Show for Event<'_> {
     fn human(&self, screen: &Screen) {
-        screen.live(&lines::live(self.0, screen.width(), screen.paint()));
-    }
-}
-
-struct WarmedUp(u64);
-
-impl Show for WarmedUp {
-    fn json(&self) -> Option<Value> {
-        Some(json!({"event": "warmed-up", "requests": self.0}))
-    }
-
-    fn human(&self, screen: &Screen) {
-        if !screen.is_terminal() {
-            screen.line(&format!("warmed up with {}", lines::requests(self.0)));
+        match self {
+            Self::WarmedUp { requests } => {
+                if !screen.is_terminal() {
+                    screen.line(&format!("warmed up with {}", lines::requests(*requests)));
+                }
+            }
+            // Each has a line of its own, for machines.
+            Self::Requests(_) => {}
+            Self::Progress(view) => {
+                screen.live(&lines::live(view, screen.width(), screen.paint()));
+            }
         }
     }
 }
 
-/// Turns a run's events into what is worth a line; remembers what was said.
+/// Turns a run's events into lines, and remembers which it has written.
 #[derive(Default)]
 pub struct Readout(Mutex<Said>);
 
@@ -166,9 +170,9 @@ impl Readout {
     pub fn show(&self, ui: &Ui, event: &Event) {
         let mut said = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::WarmedUp { requests } => ui.show(&WarmedUp(*requests)),
+            Event::WarmedUp { .. } => ui.show(event),
             Event::Requests(records) => said.new_errors(ui, records),
-            Event::Progress(view) => said.progress(ui, view),
+            Event::Progress(view) => said.progress(ui, event, view),
         }
     }
 }
@@ -191,16 +195,16 @@ impl Said {
         }
     }
 
-    fn progress(&mut self, ui: &Ui, view: &View) {
+    fn progress(&mut self, ui: &Ui, event: &Event, view: &View) {
         if ui.is_json() {
             if view.elapsed_s - self.event_s >= EVENT_EVERY_S {
                 self.event_s = view.elapsed_s;
-                ui.show(&Progress(view));
+                ui.show(event);
             }
             return;
         }
         if ui.screen().is_terminal() {
-            ui.show(&Progress(view));
+            ui.show(event);
             return;
         }
         for gate in &view.gates {
@@ -217,10 +221,6 @@ impl Said {
 }
 
 impl Answer for Summary {
-    fn json(&self) -> Value {
-        result("load", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let mut text = format!(
             "{}\n",

@@ -1,56 +1,12 @@
-//! What `infer serve` says: one line for each change, and a table that moves.
+//! What `infer serve` shows: one line for each change, and a table that moves.
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, result, seconds};
+use super::{Answer, Paint, Screen, Show, seconds};
 use crate::local::{Event, Phase, Split, Traffic, VersionState, View};
 
 impl Show for Event {
-    fn json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Serving { release, endpoint } => {
-                json!({"event": "serving", "release": release, "endpoint": endpoint})
-            }
-            Self::Started { version, pid, port } => {
-                json!({"event": "engine-started", "version": version, "pid": pid, "port": port})
-            }
-            Self::Adopted { version, pid } => {
-                json!({"event": "engine-adopted", "version": version, "pid": pid})
-            }
-            Self::Entered {
-                version,
-                phase,
-                after,
-            } => {
-                let mut value = json!({
-                    "event": "phase", "version": version,
-                    "after_s": after.map(|after| after.as_secs_f64()),
-                });
-                let phase = serde_json::to_value(phase).unwrap_or_default();
-                if let (Some(value), Value::Object(phase)) = (value.as_object_mut(), phase) {
-                    value.extend(phase);
-                }
-                value
-            }
-            Self::Draining { version, in_flight } => {
-                json!({"event": "draining", "version": version, "in_flight": in_flight})
-            }
-            Self::Split(split) => json!({
-                "event": "split", "generation": split.generation, "live": split.live,
-                "candidate": split.candidate, "weight": split.weight, "match": split.matches,
-                "run_id": split.run(),
-            }),
-            Self::Trouble(message) => json!({"event": "warning", "message": message}),
-            Self::Seen(_) => return None,
-            Self::Stopping { in_flight } => {
-                json!({"event": "stopping", "in_flight": in_flight})
-            }
-            Self::Left { engines } => json!({"event": "left", "engines": engines}),
-        })
-    }
-
     fn human(&self, screen: &Screen) {
         let paint = screen.paint();
         match self {
@@ -106,10 +62,6 @@ pub struct Served<'a> {
 }
 
 impl Answer for Served<'_> {
-    fn json(&self) -> Value {
-        result("serve", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         String::new()
     }
@@ -123,7 +75,7 @@ fn requests(count: u64) -> String {
     }
 }
 
-/// What a person is told of a new phase; starting and draining have lines of their own.
+/// The line for a new phase; starting and draining have events of their own.
 fn entered(phase: &Phase, paint: Paint) -> Option<String> {
     Some(match phase {
         Phase::Starting | Phase::Draining => return None,

@@ -1,7 +1,7 @@
 //! The only code that prints or asks.
 //!
-//! Answers go to stdout, everything else to stderr. With `--output json` every
-//! stdout line is one JSON object whose first field is `"event"`.
+//! Answers go to stdout, everything else to stderr. With `--output json` every stdout line is
+//! one JSON object with an `"event"`: a domain's event or answer, as it serializes.
 
 mod canary;
 mod difference;
@@ -26,6 +26,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 pub use self::{
@@ -33,7 +35,7 @@ pub use self::{
     inspect::InspectView,
     local::Served,
     paint::{Color, Paint},
-    release::{Deleted, LogLine, Logged, Moved},
+    release::{Deleted, LogLine, Logged},
     screen::Screen,
 };
 use crate::error::{Failure, Kind};
@@ -48,27 +50,48 @@ pub enum Output {
 }
 
 /// Something a domain reports while it works.
-pub trait Show {
-    /// The event as JSON, with an `"event"` field; `None` where it is for eyes only.
-    fn json(&self) -> Option<Value>;
+pub trait Show: Serialize {
+    /// The event as JSON, with an `"event"` field; `None` where it is marked `#[serde(skip)]`
+    /// because it is for eyes only.
+    fn json(&self) -> Option<Value> {
+        serde_json::to_value(self).ok()
+    }
 
     /// The event on a person's stderr.
     fn human(&self, screen: &Screen);
 }
 
-/// What a verb answers in the end.
-pub trait Answer {
-    /// The result line; `"event":"result"` and `"verb"` come first.
-    fn json(&self) -> Value;
+/// What a verb answers in the end: in JSON its fields beside `"event":"result"` and `"verb"`.
+pub trait Answer: Serialize {
+    /// The word after the verb, where another answer comes without it: `load compare`.
+    const SUBCOMMAND: Option<&'static str> = None;
 
     /// The answer alone, for stdout; ends without a newline, empty prints nothing.
     fn human(&self, paint: &Paint) -> String;
+}
+
+/// The lines that the JSON stream of any verb can have.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Line<'a> {
+    /// The first line.
+    Start {
+        /// The major version of the lines.
+        v: u32,
+        verb: &'a str,
+        /// The version of infer.
+        infer: &'a str,
+    },
+    Warning {
+        message: &'a str,
+    },
 }
 
 /// The streams, the mode and the colours of one run.
 pub struct Ui {
     output: Output,
     quiet: bool,
+    verb: &'static str,
     screen: Screen,
     stdout_paint: Paint,
     stdout_failed: Mutex<Option<io::Error>>,
@@ -79,18 +102,19 @@ impl Ui {
         Self {
             output,
             quiet,
+            verb: "",
             screen: Screen::new(color, quiet || output == Output::Json),
             stdout_paint: Paint::new(color, io::stdout().is_terminal()),
             stdout_failed: Mutex::new(None),
         }
     }
 
-    /// The first line of a JSON stream.
-    pub fn start(&self, verb: &str) {
+    /// The first line of a JSON stream; `verb` as it is typed.
+    pub fn start(&mut self, verb: &'static str) {
+        self.verb = verb;
         if self.output == Output::Json {
-            self.write_json(&json!({
-                "event": "start", "v": 1, "verb": verb, "infer": env!("CARGO_PKG_VERSION"),
-            }));
+            let infer = env!("CARGO_PKG_VERSION");
+            self.write_json(&json!(Line::Start { v: 1, verb, infer }));
         }
     }
 
@@ -106,12 +130,18 @@ impl Ui {
         }
     }
 
-    pub fn answer(&self, answer: &impl Answer) {
+    pub fn answer<A: Answer>(&self, answer: &A) {
         self.screen.clear();
-        match self.output {
-            Output::Human => self.write_stdout(&answer.human(&self.stdout_paint)),
-            Output::Json => self.write_json(&answer.json()),
+        if self.output == Output::Human {
+            return self.write_stdout(&answer.human(&self.stdout_paint));
         }
+        let words = [Some(self.verb), A::SUBCOMMAND];
+        let verb = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let mut line = json!({"event": "result", "verb": verb});
+        if let (Value::Object(line), Value::Object(fields)) = (&mut line, json!(answer)) {
+            line.extend(fields);
+        }
+        self.write_json(&line);
     }
 
     /// Text that is itself the answer (YAML, a completion script), whatever the mode.
@@ -131,7 +161,7 @@ impl Ui {
     pub fn warn(&self, text: &str) {
         match self.output {
             Output::Human => self.screen.warn(text),
-            Output::Json => self.write_json(&json!({"event": "warning", "message": text})),
+            Output::Json => self.write_json(&json!(Line::Warning { message: text })),
         }
     }
 
@@ -139,13 +169,7 @@ impl Ui {
         self.screen.clear();
         match self.output {
             Output::Human => self.screen.failure(failure),
-            Output::Json => self.write_json(&json!({
-                "event": "error",
-                "kind": failure.kind.name(),
-                "message": failure.message,
-                "causes": failure.causes,
-                "hints": failure.hints,
-            })),
+            Output::Json => self.write_json(&json!(failure)),
         }
     }
 
@@ -161,8 +185,8 @@ impl Ui {
         &self.screen
     }
 
-    /// Whether an answer did not reach stdout, which is said on stderr; a reader that has
-    /// gone wanted no more of it, so nothing is lost then.
+    /// Whether an answer did not reach stdout, which stderr then reports; a closed pipe does not
+    /// count, because its reader wanted no more.
     pub fn answer_lost(&self) -> bool {
         let failed = self
             .stdout_failed
@@ -171,12 +195,8 @@ impl Ui {
             .take()
             .filter(|error| error.kind() != io::ErrorKind::BrokenPipe);
         if let Some(error) = &failed {
-            self.screen.failure(&Failure {
-                kind: Kind::Failed,
-                message: "cannot write the answer to stdout".to_owned(),
-                causes: vec![error.to_string()],
-                hints: Vec::new(),
-            });
+            let failure = Failure::new(Kind::Failed, "cannot write the answer to stdout");
+            self.screen.failure(&failure.cause(error.to_string()));
         }
         failed.is_some()
     }
@@ -199,14 +219,4 @@ impl Ui {
             failed.get_or_insert(error);
         }
     }
-}
-
-/// A result object: `event` and `verb` beside the fields of `result`.
-fn result(verb: &str, result: &impl serde::Serialize) -> Value {
-    let mut value = json!({"event": "result", "verb": verb});
-    let fields = serde_json::to_value(result).unwrap_or_default();
-    if let (Value::Object(value), Value::Object(fields)) = (&mut value, fields) {
-        value.extend(fields);
-    }
-    value
 }

@@ -1,62 +1,15 @@
 //! What packing shows: what the weights are, what is reused, what moves, where it is.
 
-use serde_json::{Value, json};
-
-use super::{Answer, Paint, Screen, Show, bar, bytes, count, rate, result, seconds};
+use super::{Answer, Paint, Screen, Show, bar, bytes, count, rate, seconds};
 use crate::{
-    model::Facts,
-    pack::{Count, Event, LayerOutcome, Packed, Progress, parameter_size},
+    model::{self, Facts},
+    pack::{Count, Event, Packed, Progress, parameter_size},
 };
-
-/// Files that are named before "and 4 more".
-const NAMES_SHOWN: usize = 4;
 
 /// Cells of the bar of one layer.
 const BAR_WIDTH: usize = 10;
 
 impl Show for Event {
-    fn json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Examined { facts, bytes } => {
-                json!({"event": "model", "model": facts, "bytes": bytes})
-            }
-            Self::Checked {
-                tensor_files,
-                files,
-                left_out,
-            } => json!({
-                "event": "checked", "tensor_files": tensor_files, "files": files,
-                "left_out": left_out,
-            }),
-            Self::RunsCode { paths } => json!({
-                "event": "warning", "message": runs_code(paths),
-            }),
-            Self::Progress(_) => return None,
-            Self::Layer {
-                label,
-                digest,
-                bytes,
-                outcome,
-            } => json!({
-                "event": "layer", "label": label, "digest": digest, "bytes": bytes,
-                "outcome": outcome_name(*outcome),
-            }),
-            Self::Resumed { label, offset } => {
-                json!({"event": "resumed", "label": label, "offset": offset})
-            }
-            Self::Retrying {
-                label,
-                reason,
-                wait_ms,
-            } => json!({
-                "event": "retrying", "label": label, "reason": reason, "wait_ms": wait_ms,
-            }),
-            Self::Stored { place, tag, .. } => {
-                json!({"event": "stored", "place": place, "tag": tag})
-            }
-        })
-    }
-
     fn human(&self, screen: &Screen) {
         let paint = screen.paint();
         match self {
@@ -70,7 +23,7 @@ impl Show for Event {
                 "checked",
                 &checked(*tensor_files, *files, left_out),
             )),
-            Self::RunsCode { paths } => screen.warn(&runs_code(paths)),
+            Self::RunsCode { message } => screen.warn(message),
             Self::Progress(progress) => screen.live(&[line(progress)]),
             Self::Layer {
                 label,
@@ -80,7 +33,7 @@ impl Show for Event {
             } => {
                 // On a terminal the moving line has shown it.
                 if !screen.is_terminal() {
-                    let outcome = outcome_name(*outcome);
+                    let outcome = outcome.name();
                     screen.line(&format!("  {label}   {}   {outcome}", bytes(*size)));
                 }
             }
@@ -122,10 +75,6 @@ impl Show for Event {
 }
 
 impl Answer for Packed {
-    fn json(&self) -> Value {
-        result("pack", self)
-    }
-
     fn human(&self, _paint: &Paint) -> String {
         self.image.clone()
     }
@@ -177,56 +126,23 @@ fn checked(tensor_files: u64, files: u64, left_out: &[String]) -> String {
         several => format!("{files}, {several} shards complete, headers sound"),
     };
     if !left_out.is_empty() {
-        text = format!("{text}; left out: {}", names(left_out));
+        text = format!("{text}; left out: {}", model::first_names(left_out));
     }
     text
-}
-
-fn runs_code(paths: &[String]) -> String {
-    format!(
-        "{} can run code when loaded; safetensors cannot",
-        names(paths)
-    )
-}
-
-fn names(all: &[String]) -> String {
-    let shown = all.iter().take(NAMES_SHOWN).map(String::as_str);
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if all.len() > NAMES_SHOWN {
-        text = format!("{text} and {} more", all.len() - NAMES_SHOWN);
-    }
-    text
-}
-
-fn layers(count: u64) -> String {
-    match count {
-        1 => "1 layer".to_owned(),
-        several => format!("{several} layers"),
-    }
 }
 
 fn reused_text(reused: Count, place: &str) -> String {
     format!(
         "{} already in {place} ({})",
         bytes(reused.bytes),
-        layers(reused.layers)
+        count(reused.layers, "layer")
     )
 }
 
 fn new_text(sent: Count) -> String {
     match sent.layers {
         0 => "nothing new".to_owned(),
-        count => format!("{} new in {}", bytes(sent.bytes), layers(count)),
-    }
-}
-
-fn outcome_name(outcome: LayerOutcome) -> &'static str {
-    match outcome {
-        LayerOutcome::Written => "written",
-        LayerOutcome::Uploaded { .. } => "uploaded",
-        LayerOutcome::Mounted => "mounted",
-        LayerOutcome::Skipped => "already there",
-        LayerOutcome::WouldSend => "would be sent",
+        layers => format!("{} new in {}", bytes(sent.bytes), count(layers, "layer")),
     }
 }
 

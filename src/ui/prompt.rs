@@ -1,4 +1,4 @@
-//! Questions; refused without a terminal, so that no pipeline ever hangs on one.
+//! Questions; refused without a terminal, so that a pipeline never waits for an answer.
 
 use std::io::{self, IsTerminal};
 
@@ -32,7 +32,7 @@ impl Ui {
             .map_err(|error| self.unanswered(&error))
     }
 
-    /// Asks for a line of text, offering `default`; `check` says what is wrong with an answer.
+    /// Asks for a line of text, offering `default`; `check` returns what is wrong with an answer.
     pub fn ask(
         &self,
         question: &str,
@@ -58,7 +58,7 @@ impl Ui {
         format!("{kept}…")
     }
 
-    /// Ctrl-C at a question is the answer that nothing is to be done.
+    /// Ctrl-C at a question ends the verb before it changes anything.
     fn unanswered(&self, error: &dialoguer::Error) -> Failure {
         let dialoguer::Error::IO(source) = error;
         if source.kind() != io::ErrorKind::Interrupted {
@@ -66,11 +66,6 @@ impl Ui {
         }
         // The question's line is not over yet.
         self.screen().line("");
-        Failure {
-            kind: Kind::Interrupted,
-            message: "interrupted; nothing has changed".to_owned(),
-            causes: Vec::new(),
-            hints: Vec::new(),
-        }
+        Failure::new(Kind::Interrupted, "interrupted; nothing has changed")
     }
 }

@@ -1,12 +1,9 @@
 //! How a release's life looks: its phases, its status, its history.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
 
-use super::{Answer, Paint, Screen, Show, count, difference, part, result, seconds};
+use super::{Answer, Paint, Screen, Show, count, difference, part, seconds};
 use crate::{
     name::VersionId,
     release::{
@@ -17,54 +14,6 @@ use crate::{
 };
 
 impl Show for Event {
-    fn json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Planned {
-                release,
-                target,
-                live,
-                version,
-                what,
-            } => json!({
-                "event": "planned", "release": release, "target": target,
-                "live": live, "version": version, "what": what,
-            }),
-            Self::Changes { objects } => json!({"event": "changes", "objects": objects}),
-            Self::PhaseStarted { phase, detail } => {
-                json!({"event": "phase-started", "phase": phase, "detail": detail})
-            }
-            Self::PhaseDone {
-                phase,
-                took,
-                detail,
-            } => json!({
-                "event": "phase-done", "phase": phase, "seconds": rounded(*took), "detail": detail,
-            }),
-            Self::Moved { version, from } => {
-                json!({"event": "moved", "version": version, "from": from})
-            }
-            Self::HandingOver {
-                version,
-                new,
-                live,
-                old,
-            } => json!({
-                "event": "handing-over", "version": version, "new": new, "live": live, "old": old,
-            }),
-            Self::Draining { version, in_flight } => {
-                json!({"event": "draining", "version": version, "in_flight": in_flight})
-            }
-            Self::Drained { version, took } => {
-                json!({"event": "drained", "version": version, "seconds": rounded(*took)})
-            }
-            Self::Withdrawn { version, live } => {
-                json!({"event": "withdrawn", "version": version, "live": live})
-            }
-            Self::Unpack(event) => return event.json(),
-            Self::Noticed { message } => json!({"event": "noticed", "message": message}),
-        })
-    }
-
     fn human(&self, screen: &Screen) {
         let paint = screen.paint();
         match self {
@@ -157,28 +106,14 @@ fn arrow(live: Option<&VersionId>, version: &VersionId) -> String {
     }
 }
 
-fn rounded(took: Duration) -> f64 {
-    (took.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-/// What `deploy` or `rollback` answers.
-pub struct Moved<'a>(pub &'static str, pub &'a Deployed);
-
-impl Answer for Moved<'_> {
-    fn json(&self) -> Value {
-        result(self.0, self.1)
-    }
-
+/// What `deploy` and `rollback` answer.
+impl Answer for Deployed {
     fn human(&self, _: &Paint) -> String {
-        self.1.endpoint.clone()
+        self.endpoint.clone()
     }
 }
 
 impl Answer for Status {
-    fn json(&self) -> Value {
-        result("status", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let mut lines = vec![heading(self, *paint)];
         if !self.running {
@@ -255,10 +190,6 @@ fn version_line(version: &VersionStatus, paint: Paint) -> String {
 }
 
 impl Answer for StatusList {
-    fn json(&self) -> Value {
-        result("status", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         if self.releases.is_empty() {
             return "no release on this machine".to_owned();
@@ -269,10 +200,6 @@ impl Answer for StatusList {
 }
 
 impl Answer for HistoryRows {
-    fn json(&self) -> Value {
-        result("history", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let mut lines = vec![paint.dim(format!(
             "{:>4}  {:<11} {:<11} {:<21} {}",
@@ -295,26 +222,20 @@ pub struct Deleted<'a> {
 }
 
 impl Answer for Deleted<'_> {
-    fn json(&self) -> Value {
-        result("delete", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         String::new()
     }
 }
 
 /// One line that an engine wrote.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "event", rename = "log")]
 pub struct LogLine<'a> {
     pub version: &'a str,
     pub line: &'a str,
 }
 
 impl Show for LogLine<'_> {
-    fn json(&self) -> Option<Value> {
-        Some(json!({"event": "log", "version": self.version, "line": self.line}))
-    }
-
     /// Log lines are an answer: they go to stdout, by [`super::Ui::raw`].
     fn human(&self, _: &Screen) {}
 }
@@ -327,10 +248,6 @@ pub struct Logged<'a> {
 }
 
 impl Answer for Logged<'_> {
-    fn json(&self) -> Value {
-        result("logs", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         String::new()
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Paint, result};
+use super::{Answer, Paint};
 use crate::{
     error::Failure,
     name::ReleaseName,
@@ -40,10 +40,6 @@ impl Manifests {
 }
 
 impl Answer for Manifests {
-    fn json(&self) -> Value {
-        result("render", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         self.yaml.trim_end().to_owned()
     }
@@ -75,10 +71,6 @@ impl WrittenFolder {
 }
 
 impl Answer for WrittenFolder {
-    fn json(&self) -> Value {
-        result("render", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let removed = self.removed.iter();
         let lines: Vec<String> = self

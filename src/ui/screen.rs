@@ -91,14 +91,7 @@ impl Screen {
     }
 
     pub(super) fn failure(&self, failure: &Failure) {
-        let mut text = format!("{} {}", self.paint.red("error:"), failure.message);
-        for cause in &failure.causes {
-            text = format!("{text}\n{} {cause}", self.paint.dim("caused by:"));
-        }
-        for hint in &failure.hints {
-            text = format!("{text}\n{} {hint}", self.paint.cyan("hint:"));
-        }
-        self.above(&text);
+        self.above(&failed(failure, self.paint));
     }
 
     /// Replaces the moving block at the bottom; draws on a terminal only, at most
@@ -139,7 +132,7 @@ impl Screen {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         live.bars.suspend(|| {
             let mut stderr = io::stderr().lock();
-            // Nobody is left to tell when stderr is gone.
+            // There is no other place to report that stderr is gone.
             drop(writeln!(stderr, "{text}"));
         });
     }
@@ -163,9 +156,40 @@ impl Live {
     }
 }
 
+fn failed(failure: &Failure, paint: Paint) -> String {
+    let labelled = |label: String, texts: &[String]| {
+        let lines = texts.iter().map(|text| format!("{label} {text}"));
+        lines.collect::<Vec<_>>()
+    };
+    let mut lines = vec![format!("{} {}", paint.red("error:"), failure.message)];
+    lines.extend(labelled(paint.dim("caused by:"), &failure.causes));
+    lines.extend(labelled(paint.yellow("warning:"), &failure.also));
+    lines.extend(labelled(paint.cyan("hint:"), &failure.hints));
+    lines.join("\n")
+}
+
 fn terminal_columns() -> Option<usize> {
     rustix::termios::tcgetwinsize(io::stderr())
         .ok()
         .map(|size| usize::from(size.ws_col))
         .filter(|columns| *columns > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_with_its_causes_what_else_failed_and_the_way_out() {
+        let failure = Failure::usage("the image is damaged")
+            .cause("sha256:ab…: the digest differs")
+            .beside("cannot remove /tmp/image")
+            .hint("pack it again");
+        insta::assert_snapshot!(failed(&failure, Paint::plain()), @r"
+        error: the image is damaged
+        caused by: sha256:ab…: the digest differs
+        warning: cannot remove /tmp/image
+        hint: pack it again
+        ");
+    }
 }

@@ -1,35 +1,16 @@
-//! What `infer sim` says: where it listens, under which law, and what it has done.
+//! What `infer sim` shows: where it listens, under which law, and what it has done.
 
-use serde_json::{Value, json};
-
-use super::{Answer, Paint, Screen, Show, count, result, seconds};
+use super::{Answer, Paint, Screen, Show, count, seconds};
 use crate::sim::{Event, Law, Summary};
 
 impl Show for Event {
-    fn json(&self) -> Option<Value> {
-        Some(match self {
-            Self::Listening { addr, model, law } => json!({
-                "event": "listening", "url": format!("http://{addr}"), "model": model,
-                "simulated": true,
-                "law": {
-                    "base_ms": milliseconds(law.base),
-                    "prefill_ms_per_token": milliseconds(law.prefill_per_token),
-                    "per_token_ms": milliseconds(law.per_token),
-                    "noise": law.noise, "drift": law.drift, "slots": law.slots, "slowdown": law.slowdown,
-                    "kv_blocks": law.kv_blocks, "seed": law.seed,
-                },
-            }),
-            Self::Draining { limit } => {
-                json!({"event": "draining", "limit_s": limit.as_secs_f64()})
-            }
-        })
-    }
-
     fn human(&self, screen: &Screen) {
         match self {
-            Self::Listening { addr, model, law } => {
+            Self::Listening {
+                url, model, law, ..
+            } => {
                 screen.line(&format!(
-                    "{model} listens on http://{addr} · simulated, no model is run"
+                    "{model} listens on {url} · simulated, no model is run"
                 ));
                 screen.line(&stated(law));
             }
@@ -42,10 +23,6 @@ impl Show for Event {
 }
 
 impl Answer for Summary {
-    fn json(&self) -> Value {
-        result("sim", self)
-    }
-
     fn human(&self, _paint: &Paint) -> String {
         let totals = self.totals;
         format!(

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
-use super::{Answer, Paint, result};
+use super::{Answer, Paint};
 use crate::render::eject::{Origin, Row};
 
 /// Every template, one a line.
@@ -16,10 +15,6 @@ pub struct Listing {
 }
 
 impl Answer for Listing {
-    fn json(&self) -> Value {
-        result("template", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let rows = &self.templates;
         let width = rows.iter().map(|row| row.file.len()).max().unwrap_or(0);
@@ -76,10 +71,6 @@ impl Ejected {
 }
 
 impl Answer for Ejected {
-    fn json(&self) -> Value {
-        result("template", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         self.files.join("\n")
     }
@@ -99,10 +90,6 @@ pub struct Difference {
 }
 
 impl Answer for Differences {
-    fn json(&self) -> Value {
-        result("template", self)
-    }
-
     fn human(&self, paint: &Paint) -> String {
         let colour = |line: &str| match line.chars().next() {
             Some('+') => paint.green(line),

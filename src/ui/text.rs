@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Answer, Paint, result};
+use super::{Answer, Paint};
 
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Shown {
@@ -12,10 +12,6 @@ pub struct Shown {
 }
 
 impl Answer for Shown {
-    fn json(&self) -> Value {
-        result("schema", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         format!("{:#}", self.schema)
     }
@@ -29,10 +25,6 @@ pub struct Script {
 }
 
 impl Answer for Script {
-    fn json(&self) -> Value {
-        result("completions", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         self.script.trim_end_matches('\n').to_owned()
     }
@@ -46,10 +38,6 @@ pub struct ManPage {
 }
 
 impl Answer for ManPage {
-    fn json(&self) -> Value {
-        result("man", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         self.page.trim_end_matches('\n').to_owned()
     }
@@ -62,10 +50,6 @@ pub struct ManFiles {
 }
 
 impl Answer for ManFiles {
-    fn json(&self) -> Value {
-        result("man", self)
-    }
-
     fn human(&self, _: &Paint) -> String {
         String::new()
     }

@@ -353,6 +353,6 @@ async fn an_object_of_somebody_elses_is_never_applied_over() {
         error.to_string(),
         "ServiceAccount team-a/chat exists and is not managed by infer"
     );
-    assert!(error.is_conflict());
+    assert!(infer::explain::Explain::kind(&error) == infer::error::Kind::Conflict);
     assert_eq!(server.of(&Method::PATCH, "").len(), 0);
 }

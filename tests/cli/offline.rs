@@ -28,7 +28,7 @@ fn init_asks_nobody_without_a_terminal_and_says_what_is_missing() {
     assert_ran!(run("init Chat"), @r#"
     exit 2
     --- stderr
-    error: invalid value 'Chat' for '[NAME]': "Chat" is no release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -
+    error: invalid value 'Chat' for '[NAME]': "Chat" is not a valid release name: use 1 to 40 of a-z, 0-9 and -, starting with a letter and not ending with -
 
     For more information, try '--help'.
     "#);
@@ -110,7 +110,7 @@ fn render_writes_manifests_or_says_why_not() {
     assert_ran!(run("render --image example.com/models/chat"), @r#"
     exit 2
     --- stderr
-    error: example.com/models/chat is not in infer.lock, so what it holds is not known
+    error: example.com/models/chat is not in infer.lock, so its digest is not known
     hint: run `infer pack`
     "#);
     assert_ran!(run("render --set engine.kind=vllm"), @r#"
@@ -161,7 +161,7 @@ fn templates_are_listed_copied_and_compared() {
     assert_ran!(run("template eject none.yaml.j2"), @r#"
     exit 2
     --- stderr
-    error: "none.yaml.j2" is no built-in template
+    error: "none.yaml.j2" is not a built-in template
     hint: `infer template list` shows them
     "#);
     assert_ran!(run("template diff --exit-code --set templates=mine"), @r#"exit 0"#);
@@ -296,7 +296,7 @@ fn two_load_tests_are_compared_in_a_table() {
     assert_ran!(place.run(["load", "compare", "a.ndjson", "a.ndjson", "--margin", "lots"]), @r#"
     exit 2
     --- stderr
-    error: invalid value 'lots' for '--margin <MARGIN>': "lots" is no margin: use a share such as 5%, from 0% to 1000%
+    error: invalid value 'lots' for '--margin <MARGIN>': "lots" is not a valid margin: use a share such as 5%, from 0% to 1000%
 
     For more information, try '--help'.
     "#);

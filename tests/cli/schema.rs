@@ -36,7 +36,8 @@ fn schemas() -> Value {
 #[test]
 fn each_verb_has_the_schema_of_its_result() {
     let schemas = schemas();
-    let described: BTreeSet<_> = schemas.as_object().unwrap().keys().cloned().collect();
+    let mut described: BTreeSet<_> = schemas.as_object().unwrap().keys().cloned().collect();
+    described.remove("events");
     let mut verbs: BTreeSet<String> = infer::cli::command()
         .get_subcommands()
         .map(|verb| verb.get_name().to_owned())
@@ -44,6 +45,9 @@ fn each_verb_has_the_schema_of_its_result() {
     verbs.extend(["load compare", "canary status"].map(str::to_owned));
     assert_eq!(described, verbs);
     for (verb, schema) in schemas.as_object().unwrap() {
+        if verb == "events" {
+            continue;
+        }
         assert_eq!(&schema["properties"]["verb"]["const"], verb);
     }
 }
@@ -54,6 +58,8 @@ struct Checker {
     schemas: Value,
     place: Workplace,
     checked: BTreeSet<String>,
+    /// The events that were held against a schema.
+    events: BTreeSet<String>,
 }
 
 impl Checker {
@@ -62,7 +68,27 @@ impl Checker {
         let ran: Ran = self.place.run(words);
         assert_eq!(ran.events()[0]["event"], "start", "{line}");
         assert!(ran.stderr().is_empty(), "{line}: {}", ran.stderr());
+        self.check_events(line.split(' ').next().unwrap(), &ran.events());
         self.check(line, ran.result())
+    }
+
+    /// Holds each line before the result against the schema of the verb's events.
+    fn check_events(&mut self, verb: &str, events: &[Value]) {
+        let of = |name: &str| {
+            let schema = self.schemas["events"].get(name)?;
+            Some(jsonschema::validator_for(schema).expect("a schema"))
+        };
+        let (any, own) = (of("any").expect("lines of any verb"), of(verb));
+        for event in events {
+            // Those of a canary have no schema yet.
+            if event["event"] == "result" || verb == "canary" {
+                continue;
+            }
+            let own = own.as_ref().is_some_and(|own| own.is_valid(event));
+            assert!(own || any.is_valid(event), "{verb}: {event}");
+            self.events
+                .insert(event["event"].as_str().unwrap().to_owned());
+        }
     }
 
     fn check(&mut self, line: &str, result: Value) -> Value {
@@ -103,6 +129,7 @@ fn what_verbs_answer_is_what_their_schemas_say() {
         schemas: schemas(),
         place,
         checked: BTreeSet::new(),
+        events: BTreeSet::new(),
     };
     for line in [
         "init chat --model weights --image oci:./image --engine sim --target local",
@@ -152,11 +179,36 @@ fn what_verbs_answer_is_what_their_schemas_say() {
     for (line, first) in [("sim --port 0", "listening"), ("serve chat", "serving")] {
         let words = ["--output", "json"].into_iter().chain(line.split(' '));
         let mut process = Process::start(&mut checker.place.command(words));
-        process.event(first);
+        let event = process.event(first);
+        let verb = line.split(' ').next().unwrap();
+        checker.check_events(verb, &[event]);
         process.interrupt();
         let result = process.event("result");
         checker.check(line, result);
     }
-    let described = checker.schemas.as_object().unwrap().keys().cloned();
-    assert_eq!(checker.checked, described.collect());
+    let mut described: BTreeSet<_> = checker
+        .schemas
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    described.remove("events");
+    assert_eq!(checker.checked, described);
+    for event in [
+        "start",
+        "model",
+        "layer",
+        "planned",
+        "phase-done",
+        "moved",
+        "target",
+        "request",
+    ] {
+        assert!(
+            checker.events.contains(event),
+            "no {event}: {:?}",
+            checker.events
+        );
+    }
 }

@@ -48,7 +48,7 @@ fn init_asks_for_what_no_flag_says_and_takes_no_wrong_answer() {
     ];
     let ran = typed(&place, "init", &answers).expect_code(0);
     for part in [
-        "is no release name",
+        "is not a valid release name",
         "nowhere is not there",
         "local or kubernetes",
         "TinyModel, 1 K parameters",

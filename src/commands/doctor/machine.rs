@@ -180,7 +180,7 @@ fn credentials() -> Check {
             None => Check::new(
                 "Registry logins",
                 State::Missing,
-                format!("{shown} is no sound JSON"),
+                format!("{shown} is not valid JSON"),
             )
             .fix("correct it, or log in again: docker login REGISTRY"),
             Some(0) => Check::new("Registry logins", State::Ok, format!("none in {shown}")),

@@ -11,7 +11,7 @@ const DURATION_MAX: Duration = Duration::from_hours(24);
 
 /// `90s`, `2m`, `500ms`, `1h 30m`
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no duration: use 500ms, 90s, 2m or 1h, up to 24h");
+    let wrong = || format!("{text:?} is not a valid duration: use 500ms, 90s, 2m or 1h, up to 24h");
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
     let duration = Duration::try_from(parsed).map_err(|_| wrong())?;
     if duration.is_zero() || duration > DURATION_MAX {
@@ -32,7 +32,11 @@ pub(super) fn timeouts(text: &str) -> Result<Timeouts, String> {
             "first" => timeouts.first = value,
             "idle" => timeouts.idle = value,
             "total" => timeouts.total = value,
-            other => return Err(format!("{other:?} is no timeout: use first, idle or total")),
+            other => {
+                return Err(format!(
+                    "{other:?} is not a known timeout: use first, idle or total"
+                ));
+            }
         }
     }
     Ok(timeouts)
@@ -44,7 +48,7 @@ pub(super) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
         .split_once(':')
         .ok_or("a header is NAME:VALUE, as in x-tenant:a")?;
     let name = HeaderName::try_from(name.trim())
-        .map_err(|_| format!("{:?} is no header name", name.trim()))?;
+        .map_err(|_| format!("{:?} is not a valid header name", name.trim()))?;
     let mut value = HeaderValue::from_str(value.trim())
         .map_err(|_| format!("the value of {name} is not one that a header can carry"))?;
     value.set_sensitive(true);

@@ -57,7 +57,8 @@ fn read(path: &Path) -> Result<Vec<Request>, Error> {
 
 /// `5%` or `0.05`
 fn margin(text: &str) -> Result<f64, String> {
-    let wrong = || format!("{text:?} is no margin: use a share such as 5%, from 0% to 1000%");
+    let wrong =
+        || format!("{text:?} is not a valid margin: use a share such as 5%, from 0% to 1000%");
     let (number, scale) = match text.strip_suffix('%') {
         Some(number) => (number, 0.01),
         None => (text, 1.0),

@@ -1,6 +1,7 @@
 use std::io::Write;
 
 use super::*;
+use crate::explain::Explain;
 
 fn layout() -> (tempfile::TempDir, Layout) {
     let dir = tempfile::tempdir().unwrap();

@@ -1,20 +1,14 @@
 //! What a canary answers: its verdict in one line, or where an open one stands.
 
-use serde_json::Value;
-
 use crate::{
     canary::{
         Ending, Verdict,
         open::{OpenCanary, Whereabouts},
     },
-    ui::{Answer, Paint, count, part, result},
+    ui::{Answer, Paint, count, part},
 };
 
 impl Answer for Ending {
-    fn json(&self) -> Value {
-        result("canary", self)
-    }
-
     /// One line: verdict, release, version, weight, reason; then what to do next.
     fn human(&self, paint: &Paint) -> String {
         let verdict = match self.verdict {
@@ -53,9 +47,7 @@ impl Answer for Ending {
 }
 
 impl Answer for OpenCanary {
-    fn json(&self) -> Value {
-        result("canary status", self)
-    }
+    const SUBCOMMAND: Option<&'static str> = Some("status");
 
     fn human(&self, paint: &Paint) -> String {
         let who = match (&self.whereabouts, &self.holder) {

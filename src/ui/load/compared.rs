@@ -1,17 +1,13 @@
 //! How two runs compare, as a table.
 
-use serde_json::Value;
-
 use super::lines::milliseconds;
 use crate::{
     load::compare::{Compared, Comparison, Judgement},
-    ui::{Answer, Paint, percent, result},
+    ui::{Answer, Paint, percent},
 };
 
 impl Answer for Comparison {
-    fn json(&self) -> Value {
-        result("load compare", self)
-    }
+    const SUBCOMMAND: Option<&'static str> = Some("compare");
 
     fn human(&self, paint: &Paint) -> String {
         let head = format!(

@@ -11,8 +11,8 @@ fn live_ends_first_only_where_downtime_is_allowed() {
     exit 1
     --- stderr
     error: there is no room for chat v76d1b7227 beside the live version: rollout.surge is none, and one replica is all there is here
-    hint: let nothing serve for a while: `infer deploy --allow-downtime` stops live first
-    hint: or make room for both and leave rollout.surge out: `infer doctor` shows what is taken
+    hint: accept downtime: `infer deploy --allow-downtime` stops the live version first
+    hint: or free GPUs for both versions and remove rollout.surge: `infer doctor` shows what is taken
     "#);
     let status = release.run("status").expect_code(0).stdout();
     assert!(status.contains("live      vbbc89639b  ready"), "{status}");

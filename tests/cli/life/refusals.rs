@@ -73,18 +73,18 @@ fn a_live_release_refuses_what_it_cannot_do() {
     exit 1
     --- stderr
     error: chat has no earlier version to go back to
-    hint: see what it has served with `infer history chat`
+    hint: see the versions that it has served: `infer history chat`
     "#);
     assert_ran!(release.run("rollback --to v123456789"), @r#"
     exit 2
     --- stderr
     error: chat never served v123456789
-    hint: see what it has served with `infer history chat`
+    hint: see the versions that it has served: `infer history chat`
     "#);
     assert_ran!(release.run("rollback --to latest"), @r#"
     exit 2
     --- stderr
-    error: invalid value 'latest' for '--to <VERSION>': "latest" is no version: a version is v and 9 hex digits, like v3c1f2a90b
+    error: invalid value 'latest' for '--to <VERSION>': "latest" is not a valid version: a version is v and 9 hex digits, like v3c1f2a90b
 
     For more information, try '--help'.
     "#);
@@ -92,7 +92,7 @@ fn a_live_release_refuses_what_it_cannot_do() {
     exit 2
     --- stderr
     error: chat never served v123456789
-    hint: see what it has served with `infer history chat`
+    hint: see the versions that it has served: `infer history chat`
     "#);
     assert_ran!(release.run("canary"), @r#"
     exit 2
@@ -168,7 +168,7 @@ fn a_deploy_that_cannot_be_says_why_and_live_goes_on() {
     assert_ran!(release.run("deploy --image oci:./other"), @r#"
     exit 2
     --- stderr
-    error: oci:./other is not in infer.lock, so what it holds is not known
+    error: oci:./other is not in infer.lock, so its digest is not known
     hint: run `infer pack`
     "#);
     assert_ran!(release.run("deploy --lock none.lock"), @r#"

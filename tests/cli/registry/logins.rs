@@ -1,7 +1,10 @@
 //! Tokens and logins, and who must never see them.
 
 use hyper::Method;
-use infer::registry::{Descriptor, Digest, Error, media_type, source};
+use infer::{
+    explain::Explain,
+    registry::{Descriptor, Digest, Error, media_type, source},
+};
 
 use super::{ALL, Bench, CHUNK_BYTES, weights};
 use crate::support::faulty_registry::{FaultyRegistry, Wrong};

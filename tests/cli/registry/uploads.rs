@@ -3,7 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use hyper::Method;
-use infer::registry::{BlobOutcome, Descriptor, Error, Reason, Transfer, media_type, source};
+use infer::{
+    explain::Explain,
+    registry::{BlobOutcome, Descriptor, Error, Reason, Transfer, media_type, source},
+};
 
 use super::{ALL, Bench, CHUNK_BYTES, weights};
 use crate::support::faulty_registry::Wrong;

@@ -9,6 +9,7 @@ use std::{
     thread,
 };
 
+use infer::explain::Explain;
 use infer::registry::{
     BlobOutcome, BlobSource, Descriptor, Error, Execution, ImageConfig, Index, Location, Manifest,
     Options, Platform, Reason, RootFs, Store, Transfer, media_type, source,
