@@ -41,7 +41,9 @@ impl Fleet for SiteFleet<'_> {
     async fn ready(&self, candidate: &VersionId, weight: Weight) -> Result<(), Error> {
         let run = self.run;
         outlast(self.on_event, |_| async {
-            let room = run.site.make_room(self.live, candidate, weight, run.interrupt);
+            let room = run
+                .site
+                .make_room(self.live, candidate, weight, run.interrupt);
             Ok(room.await?)
         })
         .await

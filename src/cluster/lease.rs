@@ -123,7 +123,10 @@ pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Res
 }
 
 fn is_holder(lease: &Value, holder: &str) -> bool {
-    lease.pointer("/spec/holderIdentity").and_then(Value::as_str) == Some(holder)
+    lease
+        .pointer("/spec/holderIdentity")
+        .and_then(Value::as_str)
+        == Some(holder)
 }
 
 /// An error where the lease has a holder, however long ago it was renewed by its own clock.

@@ -14,7 +14,6 @@ use crate::{
     error::{Failure, Outcome},
     registry::Location,
     release::{event::Event, lifecycle::Goal},
-    ui::Moved,
 };
 
 /// Bring the wanted version up and give it the traffic
@@ -69,6 +68,6 @@ pub async fn run(args: DeployArgs, session: &Session) -> Result<Outcome, Failure
     let deployed = held.reach(&wanted, &reach, &args.registry, &on_event, session);
     let deployed = deployed.await;
     held.release(deployed.is_ok(), session).await;
-    session.ui.answer(&Moved("deploy", &deployed?));
+    session.ui.answer(&deployed?);
     Ok(Outcome::Done)
 }

@@ -16,7 +16,6 @@ use crate::{
         record::{Entry, Revision},
     },
     spec::Surge,
-    ui::Moved,
 };
 
 /// Go back to a version that has served before
@@ -43,7 +42,7 @@ pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failu
     let mut held = Held::take(&found.name, &reached, "rollback", run_id()).await?;
     let back = back(&args, &found, &mut held, session).await;
     held.release(back.is_ok(), session).await;
-    session.ui.answer(&Moved("rollback", &back?));
+    session.ui.answer(&back?);
     Ok(Outcome::Done)
 }
 
@@ -115,8 +114,8 @@ fn to(
         return Ok(known(version)?);
     }
     let mut revisions = record.revisions.iter();
-    let cut_off = revisions
-        .find(|known| held.unfinished() == Some(rollback_intent(&known.version).as_str()));
+    let cut_off =
+        revisions.find(|known| held.unfinished() == Some(rollback_intent(&known.version).as_str()));
     let to = cut_off.or_else(|| record.previous(observed.before()));
     Ok(to.cloned().ok_or_else(|| release::Error::NoPrevious {
         release: name.clone(),

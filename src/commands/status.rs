@@ -37,7 +37,8 @@ pub async fn run(args: StatusArgs, session: &Session) -> Result<Outcome, Failure
                 Ok(found) => releases.extend(found),
                 // What is on this machine is told all the same.
                 Err(failure) if !releases.is_empty() => {
-                    let message = format!("the cluster's releases are not listed: {}", failure.message);
+                    let message =
+                        format!("the cluster's releases are not listed: {}", failure.message);
                     session.ui.warn(&message);
                 }
                 Err(failure) => return Err(failure),

@@ -67,9 +67,6 @@ pub enum Error {
         candidate: String,
         run: String,
     },
-    /// What ended the run, and what could not be undone after it.
-    #[error(transparent)]
-    Failed(Box<Failed>),
     #[error("there is no room for {release} {version} beside the live version: {lack}")]
     NoRoom {
         release: ReleaseName,

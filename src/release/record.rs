@@ -285,7 +285,13 @@ mod tests {
     #[test]
     fn rollback_goes_to_the_newest_that_served_before_what_serves() {
         let mut record = deployed(&[1, 2, 3], 10);
-        let previous = |record: &Record, serving| record.previous(Some(&version(serving))).unwrap().version.clone();
+        let previous = |record: &Record, serving| {
+            record
+                .previous(Some(&version(serving)))
+                .unwrap()
+                .version
+                .clone()
+        };
         assert_eq!(previous(&record, 3), version(2));
         record.candidate(&entry(4), NOW);
         record.end(&version(4), RevisionState::Refused, NOW);
@@ -300,7 +306,10 @@ mod tests {
         let record = deployed(&[1, 2, 1], 10);
         assert_eq!(numbers(&record), [1, 2]);
         assert_eq!(record.live().unwrap().version, version(1));
-        assert_eq!(record.previous(Some(&version(1))).unwrap().version, version(2));
+        assert_eq!(
+            record.previous(Some(&version(1))).unwrap().version,
+            version(2)
+        );
         let told: Vec<_> = record
             .happenings
             .iter()
@@ -309,8 +318,14 @@ mod tests {
         assert_eq!(
             told,
             [
-                (1, "candidate"), (1, "live"), (2, "candidate"), (1, "superseded"), (2, "live"),
-                (1, "candidate"), (2, "superseded"), (1, "live"),
+                (1, "candidate"),
+                (1, "live"),
+                (2, "candidate"),
+                (1, "superseded"),
+                (2, "live"),
+                (1, "candidate"),
+                (2, "superseded"),
+                (1, "live"),
             ]
         );
     }

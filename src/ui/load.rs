@@ -14,7 +14,9 @@ use serde::Serialize;
 pub use self::lines::{count, milliseconds};
 use super::{Answer, Paint, Screen, Show, Ui, seconds};
 use crate::{
-    load::{Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View},
+    load::{
+        self, Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
+    },
     slo::Metric,
 };
 

@@ -240,7 +240,7 @@ async fn a_held_lock_names_its_holder_and_a_released_one_is_free() {
         "{error}"
     );
     assert!(error.is_conflict());
-    lock.release(&cluster).await.unwrap();
+    lock.release(&cluster, true).await.unwrap();
     lease::lock(&cluster, &chat, "bob@laptop/r-2")
         .await
         .unwrap();

@@ -7,6 +7,7 @@ mod bad_input;
 mod capabilities;
 mod cluster;
 mod completions;
+mod cut_off;
 mod doctor;
 mod examples;
 mod generated;

@@ -91,6 +91,11 @@ impl Store {
         self.objects.insert(path.to_owned(), object.clone());
         object
     }
+
+    /// What the store does with a request that no script answers.
+    pub fn keep(&mut self, call: &Call) -> Reply {
+        keep(call, self)
+    }
 }
 
 type Script = dyn Fn(&Call, &mut Store) -> Option<Reply> + Send + Sync;
@@ -152,6 +157,11 @@ impl FakeApiserver {
 
     pub fn object(&self, path: &str) -> Option<Value> {
         self.store.lock().unwrap().objects.get(path).cloned()
+    }
+
+    /// Every object, by path.
+    pub fn objects(&self) -> BTreeMap<String, Value> {
+        self.store.lock().unwrap().objects.clone()
     }
 
     pub fn config(&self) -> kube::Config {

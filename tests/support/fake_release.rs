@@ -141,6 +141,8 @@ pub struct Faults {
     pub astray: Vec<String>,
     /// Nothing serves for a while, and that is meant.
     pub downtime: bool,
+    /// Paths that contain this are answered 403.
+    pub forbidden: Option<&'static str>,
 }
 
 /// A cluster with one release, and who plays its controllers.
@@ -160,6 +162,12 @@ impl FakeRelease {
         let (noted, tell) = (Arc::clone(&faults), Arc::clone(&killed));
         let server = FakeApiserver::start(move |call, store| {
             let mut faults = noted.lock().unwrap();
+            if faults
+                .forbidden
+                .is_some_and(|part| call.path.contains(part))
+            {
+                return Some(Reply::failure(403, "Forbidden", "not for this user"));
+            }
             let fault = strike(call, &mut faults);
             match fault {
                 Some(Fault::Refuse) => {
@@ -182,7 +190,11 @@ impl FakeRelease {
                 Some(Fault::Kill) => {
                     faults.dead = true;
                     tell.notify_one();
-                    Some(Reply::failure(503, "ServiceUnavailable", "nobody is left to hear it"))
+                    Some(Reply::failure(
+                        503,
+                        "ServiceUnavailable",
+                        "nobody is left to hear it",
+                    ))
                 }
                 Some(Fault::Timeout) => Some(Reply::failure(504, "Timeout", "late on purpose")),
                 _ => Some(reply),
@@ -207,6 +219,11 @@ impl FakeRelease {
             downtime,
             ..Faults::default()
         };
+    }
+
+    /// Whatever is asked of paths that contain `part` is forbidden from now on.
+    pub fn forbid(&self, part: &'static str) {
+        self.faults.lock().unwrap().forbidden = Some(part);
     }
 
     /// No more faults; a lock whose holder was killed has expired.
@@ -567,7 +584,10 @@ fn essence(object: &Value) -> Value {
         for field in ["resourceVersion", "generation", "uid", "managedFields"] {
             metadata.remove(field);
         }
-        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        if let Some(annotations) = metadata
+            .get_mut("annotations")
+            .and_then(Value::as_object_mut)
+        {
             // An empty run and no run say the same.
             annotations.retain(|_, value| *value != "");
         }
@@ -585,7 +605,13 @@ fn essence(object: &Value) -> Value {
             .unwrap()
             .iter()
             .map(|known| {
-                json!([known["revision"], known["version"], known["state"], known["replicas"], known["served"]])
+                json!([
+                    known["revision"],
+                    known["version"],
+                    known["state"],
+                    known["replicas"],
+                    known["served"]
+                ])
             })
             .collect();
         return json!({"revisions": revisions, "router": record["router"], "next": record["next"]});

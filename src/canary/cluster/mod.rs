@@ -11,8 +11,8 @@ mod measure;
 pub mod outage;
 mod scrape;
 
-use self::measure::ClusterMeasure;
 pub use self::locked::Locked;
+use self::measure::ClusterMeasure;
 use super::{
     Drive, Error, Event, Stopped, drive::AGAIN, fleet::SiteFleet, journal::Journal, probe, way::Way,
 };

@@ -2,10 +2,7 @@
 
 use crate::{
     canary::{
-        self, Error, Fleet, State, Stopped,
-        cluster::Locked,
-        fleet::SiteFleet,
-        journal::Journal,
+        self, Error, Fleet, State, Stopped, cluster::Locked, fleet::SiteFleet, journal::Journal,
     },
     commands::{
         Session,
@@ -95,11 +92,7 @@ impl CanarySession {
     }
 
     /// Finishes what an earlier run left; whether there was anything.
-    pub(super) async fn settle(
-        &self,
-        held: &Held<'_>,
-        session: &Session,
-    ) -> Result<bool, Failure> {
+    pub(super) async fn settle(&self, held: &Held<'_>, session: &Session) -> Result<bool, Failure> {
         let on_event = |event: ReleaseEvent| session.ui.show(&event);
         let site = self.site(held, None, &on_event)?;
         let run = held.run(&site, self.history(), &on_event, session);

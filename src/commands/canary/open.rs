@@ -131,7 +131,9 @@ async fn end(
     }
     let ended = match open(&ground).await {
         Ok((split, journal)) => {
-            let ended = ground.end(&held, (&split, &journal), promote, session).await;
+            let ended = ground
+                .end(&held, (&split, &journal), promote, session)
+                .await;
             ended.map(|ended| (split, journal, ended))
         }
         Err(failure) => Err(failure),

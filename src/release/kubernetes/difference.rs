@@ -34,7 +34,10 @@ pub(super) fn against_live(
     version: &VersionId,
 ) {
     for object in objects {
-        let before = spec.objects.iter().find(|before| before.kind() == object.kind());
+        let before = spec
+            .objects
+            .iter()
+            .find(|before| before.kind() == object.kind());
         let title = object.title();
         let listed = found.iter_mut().find(|listed| listed.object == title);
         if let (Some(before), Some(listed), false) = (before, listed, is_secret(object)) {

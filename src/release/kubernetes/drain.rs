@@ -181,6 +181,8 @@ fn whole(count: f64) -> u64 {
 
 /// A pod that has ended has given its GPUs back.
 fn holds_gpus(pod: &Object) -> bool {
-    let phase = pod.pointer("/status/phase").and_then(|phase| phase.as_str());
+    let phase = pod
+        .pointer("/status/phase")
+        .and_then(|phase| phase.as_str());
     !matches!(phase, Some("Succeeded" | "Failed"))
 }

@@ -64,7 +64,11 @@ impl<'a> GatewayCheck<'a> {
             return Ok(());
         };
         let outcome = match RouteProbe::new(endpoint) {
-            Ok(probe) => probe.wait_for(version, ended, FOLLOWS, self.interrupt).await,
+            Ok(probe) => {
+                probe
+                    .wait_for(version, ended, FOLLOWS, self.interrupt)
+                    .await
+            }
             Err(_) => ProbeOutcome::Unreachable,
         };
         match outcome {

@@ -326,8 +326,10 @@ impl<'a> ClusterSite<'a> {
         let unknown = versions
             .iter()
             .any(|known| record.find(&known.version).is_none());
-        let orphans =
-            unknown || !store::orphans(self.cluster, self.release, &record).await?.is_empty();
+        let orphans = unknown
+            || !store::orphans(self.cluster, self.release, &record)
+                .await?
+                .is_empty();
         let mut observed = Observed {
             split,
             service,

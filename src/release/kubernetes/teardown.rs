@@ -76,5 +76,7 @@ pub async fn delete(
 }
 
 fn is_lease(object: &Object) -> bool {
-    object.row().is_some_and(|row| row.kind == crate::object::kind::LEASE)
+    object
+        .row()
+        .is_some_and(|row| row.kind == crate::object::kind::LEASE)
 }

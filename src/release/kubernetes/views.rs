@@ -186,4 +186,3 @@ pub async fn logs(
     };
     Ok(crate::cluster::logs::logs(cluster, &selector, &options, interrupt, &tell).await?)
 }
-

@@ -94,7 +94,9 @@ fn share(steps: &mut Vec<HandoverStep>, weighted: bool, old: u32, new: u32) -> b
 fn thinned(steps: &[HandoverStep]) -> Vec<HandoverStep> {
     let mut kept: Vec<HandoverStep> = Vec::new();
     for step in steps {
-        if let (Some(HandoverStep::Share(_)), HandoverStep::Share(_) | HandoverStep::All) = (kept.last(), step) {
+        if let (Some(HandoverStep::Share(_)), HandoverStep::Share(_) | HandoverStep::All) =
+            (kept.last(), step)
+        {
             kept.pop();
         }
         kept.push(*step);

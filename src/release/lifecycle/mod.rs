@@ -4,8 +4,6 @@
 mod handover;
 mod plan;
 mod site;
-#[cfg(test)]
-mod tests;
 
 use std::time::{Duration, Instant};
 
@@ -100,7 +98,9 @@ pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
         (run.on_event)(Event::Noticed { message });
     }
     let mut progress = Progress::new(observed);
-    let taken = run.take(&steps, &mut progress, Some(aim), run.interrupt).await;
+    let taken = run
+        .take(&steps, &mut progress, Some(aim), run.interrupt)
+        .await;
     if let Err(cause) = taken {
         return Err(run.recover(cause, &aim.wanted.version, progress).await);
     }
@@ -115,9 +115,7 @@ pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
         changed: is_change(&steps),
         simulated: aim.entry.simulated,
         phases_s: progress.phases,
-        downtime_s: progress
-            .downtime
-            .map(|took| downtime(took, run.on_event)),
+        downtime_s: progress.downtime.map(|took| downtime(took, run.on_event)),
         endpoint: site.endpoint().await?,
     })
 }
@@ -172,7 +170,9 @@ impl Run<'_> {
             Step::ApplyShared => site.apply_shared().await?,
             Step::ApplyRoute => site.apply_route().await?,
             Step::Prepare { version } => {
-                progress.phases.merge(site.prepare(version, interrupt).await?);
+                progress
+                    .phases
+                    .merge(site.prepare(version, interrupt).await?);
             }
             Step::Remember { .. } => {
                 if let Some(aim) = aim {
@@ -185,7 +185,9 @@ impl Run<'_> {
                 progress.phases.merge(took);
             }
             Step::FirstToken { version } => {
-                progress.phases.merge(site.first_token(version, interrupt).await?);
+                progress
+                    .phases
+                    .merge(site.first_token(version, interrupt).await?);
             }
             Step::Shrink { version, replicas } => {
                 if *replicas == 0 && progress.split_serves(version) {
@@ -198,10 +200,12 @@ impl Run<'_> {
                 progress.serves();
             }
             Step::Beside { version } => {
-                self.write(progress, version, Some(Weight::ZERO), interrupt).await?;
+                self.write(progress, version, Some(Weight::ZERO), interrupt)
+                    .await?;
             }
             Step::Share { version, weight } => {
-                self.write(progress, version, Some(*weight), interrupt).await?;
+                self.write(progress, version, Some(*weight), interrupt)
+                    .await?;
             }
             Step::Move { version } => {
                 self.write(progress, version, None, interrupt).await?;
@@ -209,7 +213,9 @@ impl Run<'_> {
             }
             Step::PointService { version } => site.point_service(version).await?,
             Step::Confirm { version } => {
-                progress.phases.merge(site.confirm(version, interrupt).await?);
+                progress
+                    .phases
+                    .merge(site.confirm(version, interrupt).await?);
             }
             Step::Promote { version } => {
                 (self.on_event)(Event::Moved {
@@ -271,7 +277,10 @@ impl Run<'_> {
         // What asked the run to stop has been heard; only a further signal ends the clean-up.
         let interrupt = self.interrupt.from_now();
         let mut also = Vec::new();
-        if let Err(error) = self.back(&cause, failed, progress, &interrupt, &mut also).await {
+        if let Err(error) = self
+            .back(&cause, failed, progress, &interrupt, &mut also)
+            .await
+        {
             also.push(error.to_string());
         }
         if let Err(error) = self.site.leave().await {
@@ -301,7 +310,9 @@ impl Run<'_> {
         };
         let keep = self.on_failure == OnFailure::Keep;
         let steps = undo(before.as_ref(), failed, &observed, (state, keep));
-        let displaced = steps.iter().any(|step| matches!(step, Step::BringUp { .. }));
+        let displaced = steps
+            .iter()
+            .any(|step| matches!(step, Step::BringUp { .. }));
         let mut back = Progress::new(observed);
         for step in &steps {
             let taken = self.step(step, &mut back, None, interrupt).await;
@@ -437,5 +448,8 @@ fn finishing(steps: &[Step]) -> String {
     if left.is_empty() {
         left.push("delete what no version needs".to_owned());
     }
-    format!("it serves; finish what an earlier run began: {}", left.join(", "))
+    format!(
+        "it serves; finish what an earlier run began: {}",
+        left.join(", ")
+    )
 }

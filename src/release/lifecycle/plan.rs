@@ -249,7 +249,9 @@ fn in_place(
     let grows = now.ready < wanted.replicas && others_run(observed, version);
     if let Some(handed) = handover(wanted, observed, options, grows)? {
         steps.extend(handed);
-    } else if observed.changes.version || now.replicas != wanted.replicas || now.ready < now.replicas
+    } else if observed.changes.version
+        || now.replicas != wanted.replicas
+        || now.ready < now.replicas
     {
         steps.push(Step::Prepare {
             version: version.clone(),
@@ -267,10 +269,9 @@ fn in_place(
 fn converge(serving: &VersionId, observed: &Observed, steps: &mut Vec<Step>) {
     let version = || serving.clone();
     let waits = waiting(observed);
-    let alone = observed
-        .split
-        .as_ref()
-        .is_some_and(|split| split.live == *serving && (split.candidate.is_none() || waits.is_some()));
+    let alone = observed.split.as_ref().is_some_and(|split| {
+        split.live == *serving && (split.candidate.is_none() || waits.is_some())
+    });
     if !alone {
         steps.push(Step::Move { version: version() });
     }
@@ -437,7 +438,10 @@ fn handover(
     if observed.room.as_ref().is_some_and(|room| room.fits) {
         return Ok(None);
     }
-    let up = observed.standing(&wanted.version).ready.min(wanted.replicas);
+    let up = observed
+        .standing(&wanted.version)
+        .ready
+        .min(wanted.replicas);
     // What is free cannot be seen: each replica takes the place of one.
     let (gpus, given, free) = observed.room.as_ref().map_or((1, 1, 0), |room| {
         (room.gpus_each, room.given_each, room.free)
@@ -500,9 +504,9 @@ fn handover(
 
 /// Whether nothing serves between two of the steps.
 pub fn stops_serving(steps: &[Step]) -> bool {
-    let down = steps.iter().position(
-        |step| matches!(step, Step::Shrink { replicas: 0, .. }),
-    );
+    let down = steps
+        .iter()
+        .position(|step| matches!(step, Step::Shrink { replicas: 0, .. }));
     let all = steps
         .iter()
         .position(|step| matches!(step, Step::Move { .. } | Step::Expose { .. }));
@@ -542,9 +546,10 @@ pub fn undo(
         let part = split.weight != Weight::ZERO || split.matches.is_some();
         split.live == *failed || (split.candidate.as_ref() == Some(failed) && part)
     }) || observed.service.as_ref() == Some(failed);
-    let is_moved = observed.split.as_ref().is_some_and(|split| {
-        split.live != *before || split.candidate.as_ref() == Some(failed)
-    });
+    let is_moved = observed
+        .split
+        .as_ref()
+        .is_some_and(|split| split.live != *before || split.candidate.as_ref() == Some(failed));
     if is_moved {
         steps.push(Step::Move {
             version: before.clone(),

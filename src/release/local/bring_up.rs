@@ -56,7 +56,12 @@ pub(super) async fn bring_up(
                 return Err(not_ready(client, &state, reason, live));
             }
             EnginePhase::Stopped | EnginePhase::Draining => {
-                return Err(not_ready(client, &state, "another command stopped it", live));
+                return Err(not_ready(
+                    client,
+                    &state,
+                    "another command stopped it",
+                    live,
+                ));
             }
             EnginePhase::Starting | EnginePhase::Unready | EnginePhase::BackOff { .. } => {}
         }

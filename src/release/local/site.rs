@@ -143,7 +143,10 @@ impl<'a> LocalSite<'a> {
                 let stored = self.stored();
                 let known = stored.record.find(version);
                 let known = known.ok_or_else(|| self.unknown(version))?;
-                known.image.parse::<Location>().map_err(|_| Error::NoImage)?
+                known
+                    .image
+                    .parse::<Location>()
+                    .map_err(|_| Error::NoImage)?
             }
         };
         let pulled = models::pull(self.home, &place, &self.options, self.on_event, interrupt);

@@ -43,7 +43,9 @@ impl RevisionSpec {
 const RECORD_BYTES_MAX: u64 = 16 << 20;
 
 fn path(home: &Home, release: &ReleaseName) -> PathBuf {
-    ReleasePaths::new(home, release).folder().join("record.json")
+    ReleasePaths::new(home, release)
+        .folder()
+        .join("record.json")
 }
 
 /// The record of a release on this machine, and how each of its versions is started.
@@ -84,7 +86,12 @@ pub fn write(home: &Home, release: &ReleaseName, stored: &Stored) -> Result<(), 
         source,
     };
     let mut stored = stored.clone();
-    let known: Vec<_> = stored.record.revisions.iter().map(|known: &Revision| known.version.clone()).collect();
+    let known: Vec<_> = stored
+        .record
+        .revisions
+        .iter()
+        .map(|known: &Revision| known.version.clone())
+        .collect();
     stored.specs.retain(|version, _| known.contains(version));
     let text = serde_json::to_vec_pretty(&stored).map_err(|error| failed(error.into()))?;
     write_atomically(&path, &text).map_err(failed)
