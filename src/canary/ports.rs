@@ -4,6 +4,7 @@ use std::future::Future;
 
 use super::{error::Error, journal::Journal, reading::Reading};
 use crate::{
+    interrupt::Interrupt,
     name::VersionId,
     traffic::{self, Change, Router, Split},
     weight::Weight,
@@ -27,7 +28,7 @@ impl Traffic for Router {
     }
 
     async fn write(&self, read: &Split, change: &Change) -> Result<Split, traffic::Error> {
-        Self::write(self, read, change).await
+        Self::write(self, read, change, &Interrupt::never()).await
     }
 
     fn name(&self) -> String {

@@ -7,7 +7,12 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let kind = if error.is_conflict() {
             Kind::Conflict
-        } else if matches!(error, Error::Unsupported { .. } | Error::NothingLive { .. }) {
+        } else if matches!(error, Error::Interrupted { .. }) {
+            Kind::Interrupted
+        } else if matches!(
+            error,
+            Error::Unsupported { .. } | Error::Rejected { .. } | Error::NothingLive { .. }
+        ) {
             Kind::Usage
         } else {
             Kind::Failed

@@ -8,6 +8,7 @@ use super::outage::outlast;
 use crate::{
     canary::{self, Event, Traffic},
     cluster::{self, lease::Lock},
+    interrupt::Interrupt,
     traffic::{Change, Error, Router, Split},
 };
 
@@ -17,6 +18,7 @@ const READ_TIME_MAX: Duration = Duration::from_secs(3);
 pub struct Locked<'a> {
     pub router: &'a Router,
     pub lock: &'a Lock,
+    pub interrupt: &'a Interrupt,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -34,8 +36,8 @@ impl Traffic for Locked<'_> {
     }
 
     async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
-        let written = outlast(self.on_event, |again| async move {
-            Ok(self.attempt(read, change, again).await?)
+        let written = outlast(self.on_event, |_| async move {
+            Ok(self.attempt(read, change).await?)
         });
         written.await.map_err(|error| match error {
             canary::Error::Traffic(error) => error,
@@ -53,16 +55,9 @@ impl Traffic for Locked<'_> {
 }
 
 impl Locked<'_> {
-    async fn attempt(&self, read: &Split, change: &Change, again: bool) -> Result<Split, Error> {
+    async fn attempt(&self, read: &Split, change: &Change) -> Result<Split, Error> {
         self.lock.check().map_err(|error| self.lost(error))?;
-        if again {
-            // The answer to an earlier write may have been lost on its way.
-            let now = self.router.read().await?;
-            if now.is_made_by(change) {
-                return Ok(now);
-            }
-        }
-        self.router.write(read, change).await
+        self.router.write(read, change, self.interrupt).await
     }
 
     fn lost(&self, error: cluster::Error) -> Error {

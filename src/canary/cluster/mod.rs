@@ -103,6 +103,7 @@ pub async fn drive(
     let traffic = Locked {
         router: setting.router,
         lock: setting.lock,
+        interrupt: setting.interrupt,
         on_event: setting.on_event,
     };
     let drive = Drive {

@@ -287,6 +287,7 @@ impl Held<'_> {
                 let traffic = Locked {
                     router: &self.ground.router,
                     lock,
+                    interrupt: &session.interrupt,
                     on_event: &|event| ui.show(&event),
                 };
                 let served = Served::read(cluster, &self.ground.release, &journal.candidate).await;

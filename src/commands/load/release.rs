@@ -14,7 +14,6 @@ use crate::{
     release,
     slo::Gate,
     spec::Target,
-    traffic::Router,
 };
 
 /// How a release is reached.
@@ -76,10 +75,10 @@ async fn on_cluster(cluster: &Cluster, name: &ReleaseName) -> Result<Endpoint, F
     let router = release::kubernetes::router(cluster, name).await?;
     let router = router.ok_or_else(|| nowhere(name))?;
     let url = router.endpoint().to_owned();
-    let missing = match router {
-        Router::Service(_) if !resolves(&url).await => "a Service is reached in its cluster only",
-        Router::HttpRoute(_) if url.is_empty() => "its gateway has no address",
-        _ => return through_gateway(url, router.host()),
+    let missing = match router.gateway(None) {
+        None if url.is_empty() => "its gateway has no address",
+        None if !resolves(&url).await => "a Service is reached in its cluster only",
+        None | Some(_) => return through_gateway(url, router.host()),
     };
     let live = router.read().await?.live;
     let found = pods::find(cluster, &of_version(name, &live)).await?;

@@ -17,7 +17,7 @@ use crate::{
     },
     name::{ReleaseName, VersionId},
     release::{Error, event::Event},
-    traffic::{Change, Router, service::StableService},
+    traffic::{Change, Router, point_service},
 };
 
 /// Of one release, after one write of its traffic.
@@ -36,12 +36,10 @@ impl Ends<'_> {
         router: &Router,
         change: &Change,
     ) -> Result<(), Error> {
-        if !matches!(router, Router::HttpRoute(_)) {
+        if !router.capabilities().gateway {
             return Ok(());
         }
-        let service = StableService::new(self.cluster.clone(), self.release.clone()).await?;
-        let read = service.read().await?;
-        service.write(&read, change).await?;
+        point_service(self.cluster, self.release, &change.live, &change.run).await?;
         Ok(())
     }
 

@@ -7,13 +7,11 @@ use tokio::time::sleep;
 
 use crate::{
     header_match::HeaderMatch,
+    interrupt::Interrupt,
     load::{self, Api, Client, Connection, Timeouts},
     name::{ReleaseName, VersionId},
     release::{Error, event::Event, one_word},
-    traffic::{
-        Router,
-        http_route::{Endpoint, Looker, Seen},
-    },
+    traffic::{Endpoint, ProbeOutcome, RouteProbe, Router},
 };
 
 /// How long a gateway may take to follow a write; its controller reads, then programs.
@@ -37,13 +35,13 @@ pub(super) struct Front<'a> {
 }
 
 impl<'a> Front<'a> {
-    /// `said` is `traffic.endpoint`, in place of the Gateway's own address.
+    /// `endpoint_override` is `traffic.endpoint`, in place of the Gateway's own address.
     pub(super) fn new(
         release: &'a ReleaseName,
         router: Option<&Router>,
-        said: Option<&str>,
+        endpoint_override: Option<&str>,
     ) -> Self {
-        let endpoint = router.and_then(|router| router.gateway(said));
+        let endpoint = router.and_then(|router| router.gateway(endpoint_override));
         Self { release, endpoint }
     }
 
@@ -55,21 +53,22 @@ impl<'a> Front<'a> {
         version: &VersionId,
         ended: Option<&HeaderMatch>,
         on_event: &(dyn Fn(Event) + Send + Sync),
+        interrupt: &Interrupt,
     ) -> Result<(), Error> {
         let Some(endpoint) = &self.endpoint else {
             return Ok(());
         };
-        let seen = match Looker::new(endpoint) {
-            Ok(looker) => looker.wait_for(version, ended, FOLLOWS).await,
-            Err(_) => Seen::Unreachable,
+        let seen = match RouteProbe::new(endpoint) {
+            Ok(probe) => probe.wait_for(version, ended, FOLLOWS, interrupt).await,
+            Err(_) => ProbeOutcome::Unreachable,
         };
         match seen {
-            Seen::Moved => Ok(()),
-            Seen::Unsaid => {
+            ProbeOutcome::Moved => Ok(()),
+            ProbeOutcome::Unnamed => {
                 sleep(SETTLES).await;
                 Ok(())
             }
-            Seen::Unreachable => {
+            ProbeOutcome::Unreachable => {
                 let message = format!(
                     "{} cannot be reached from here, so it was not seen that the gateway sends to {version}",
                     endpoint.url
@@ -78,7 +77,8 @@ impl<'a> Front<'a> {
                 sleep(SETTLES).await;
                 Ok(())
             }
-            Seen::Not(reason) => Err(Error::GatewayBehind {
+            ProbeOutcome::Interrupted => Err(Error::Interrupted),
+            ProbeOutcome::Behind(reason) => Err(Error::GatewayBehind {
                 release: self.release.clone(),
                 version: version.clone(),
                 url: endpoint.url.clone(),

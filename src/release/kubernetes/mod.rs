@@ -22,11 +22,7 @@ use crate::{
     cluster::{Cluster, lease, lease::Lock},
     name::ReleaseName,
     release::Error,
-    traffic::{
-        Error as TrafficError, Router,
-        http_route::{HttpRoute, Identify},
-        service::StableService,
-    },
+    traffic::{ClusterRouter, ROUTES, Router, VersionHeader},
 };
 
 pub use self::{
@@ -38,26 +34,14 @@ pub use self::{
 /// What holds a release's traffic: its route where there is one, else its stable
 /// Service; `None` where nothing was ever deployed.
 pub async fn router(cluster: &Cluster, release: &ReleaseName) -> Result<Option<Router>, Error> {
-    match HttpRoute::new(cluster.clone(), release.clone(), Identify::ByHeader).await {
-        Ok(route) => return Ok(Some(Router::HttpRoute(route))),
-        Err(TrafficError::NothingLive { .. }) => {}
-        Err(error) if is_absent(&error) => {}
-        Err(error) => return Err(error.into()),
+    for route in ROUTES {
+        let (cluster, release) = (cluster.clone(), release.clone());
+        let found = ClusterRouter::new(cluster, release, *route, VersionHeader::Set, None);
+        if let Some(router) = found.await? {
+            return Ok(Some(Router::Cluster(router)));
+        }
     }
-    match StableService::new(cluster.clone(), release.clone()).await {
-        Ok(service) => Ok(Some(Router::Service(service))),
-        Err(TrafficError::NothingLive { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// A cluster without Gateway API answers 404 for its paths.
-fn is_absent(error: &TrafficError) -> bool {
-    let TrafficError::Transport { source, .. } = error else {
-        return false;
-    };
-    let cluster = source.downcast_ref::<crate::cluster::Error>();
-    cluster.is_some_and(|error| error.is_not_found() || error.is_forbidden())
+    Ok(None)
 }
 
 /// Takes the release's lock, or says who holds it.

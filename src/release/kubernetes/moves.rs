@@ -264,7 +264,7 @@ impl Move<'_> {
     async fn write(&self, planned: &mut Planned, version: &VersionId) -> Result<(), Error> {
         if let (Some(router), Some(split)) = (&planned.router, &planned.split) {
             let change = self.change(split, version);
-            let written = router.write(split, &change).await?;
+            let written = router.write(split, &change, self.interrupt).await?;
             if !self.no_traffic {
                 self.ends().stable_service(router, &change).await?;
             }
@@ -277,7 +277,9 @@ impl Move<'_> {
     async fn met(&self, version: &VersionId, seconds: &mut PhaseSeconds) -> Result<(), Error> {
         let router = router(self.cluster, self.release).await?;
         let front = Front::new(self.release, router.as_ref(), self.endpoint);
-        front.moved(version, None, self.on_event).await?;
+        front
+            .moved(version, None, self.on_event, self.interrupt)
+            .await?;
         let took = front
             .first_token(version, &self.recipe.served_model)
             .await?;
@@ -304,7 +306,7 @@ impl Move<'_> {
                 live: live.clone(),
                 ..self.change(written, version)
             };
-            let back = router.write(written, &change).await?;
+            let back = router.write(written, &change, self.interrupt).await?;
             self.ends().stable_service(router, &change).await?;
             planned.split = Some(back);
         }
@@ -313,8 +315,8 @@ impl Move<'_> {
 
     /// A route that was just created: a gateway that says no is told at once.
     async fn accepted(&self) -> Result<(), Error> {
-        if let Some(Router::HttpRoute(route)) = router(self.cluster, self.release).await? {
-            route.wait_accepted().await?;
+        if let Some(router) = router(self.cluster, self.release).await? {
+            router.wait_accepted(self.interrupt).await?;
         }
         Ok(())
     }

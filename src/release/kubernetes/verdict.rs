@@ -144,7 +144,10 @@ impl Pools<'_> {
     /// A gateway that still sends to a version must not lose it.
     async fn wait_for(&self, winner: &VersionId) -> Result<(), Error> {
         let front = Front::new(self.release, Some(self.router), self.endpoint);
-        front.moved(winner, self.matched, self.on_event).await
+        // A signal that ended the canary has been decided on.
+        let interrupt = self.interrupt.later();
+        let moved = front.moved(winner, self.matched, self.on_event, &interrupt);
+        moved.await
     }
 
     async fn known(&self, version: &VersionId) -> Result<(Record, Option<Recipe>), Error> {

@@ -116,7 +116,7 @@ impl Move<'_> {
             },
             up,
             free: room.as_ref().map_or(0, room::Room::free),
-            weighted: matches!(router, Some(Router::HttpRoute(_))),
+            weighted: router.is_some_and(|router| router.capabilities().weights),
         };
         if room.is_none() {
             // What is free cannot be seen: each replica takes the place of one.
@@ -239,7 +239,7 @@ impl Move<'_> {
             weight,
             ..Change::all_to(&handover.live, self.run)
         };
-        let written = router.write(split, &change).await?;
+        let written = router.write(split, &change, self.interrupt).await?;
         planned.split = Some(written);
         Ok(())
     }
@@ -292,11 +292,13 @@ impl Move<'_> {
         {
             let split = router.read().await?;
             let change = Change::all_to(&handover.live, self.run);
-            planned.split = Some(router.write(&split, &change).await?);
+            planned.split = Some(router.write(&split, &change, self.interrupt).await?);
             self.ends().stable_service(router, &change).await?;
             // A gateway that is behind must not lose what it still sends to.
             let front = Front::new(self.release, Some(router), self.endpoint);
-            drop(front.moved(&handover.live, None, self.on_event).await);
+            let interrupt = self.interrupt.later();
+            let moved = front.moved(&handover.live, None, self.on_event, &interrupt);
+            drop(moved.await);
         }
         if self.on_failure == OnFailure::Keep {
             let old = progress.old.unwrap_or(handover.was);

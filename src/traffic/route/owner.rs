@@ -1,8 +1,9 @@
 //! Tools that would undo a write: found by the fields they own and the marks they leave.
 
-use serde_json::Value;
-
-use crate::cluster::conflict::{Owner, owners};
+use crate::{
+    cluster::conflict::{Owner, owners},
+    object::Object,
+};
 
 /// Part of a field manager's name, and whose it is.
 const MANAGERS: [(&str, &str); 9] = [
@@ -25,33 +26,30 @@ const MARKS: [(&str, &str); 4] = [
     ("helm.toolkit.fluxcd.io/name", "Flux"),
 ];
 
-/// The tool that holds the route's rules, with how that shows.
-pub(super) fn foreign(route: &Value) -> Option<String> {
-    let owned = owners(route, &["spec", "rules"])
-        .into_iter()
-        .find_map(|owner| {
-            let (_, tool) = MANAGERS
-                .iter()
-                .find(|(part, _)| owner.manager.contains(part))?;
-            Some(format!("{tool} (field manager {})", owner.manager))
-        });
-    owned.or_else(|| marked(route))
+/// The tool that holds `fields`, with how that shows.
+pub(super) fn managed_by(object: &Object, fields: &[&str]) -> Option<String> {
+    let owned = owners(object, fields).into_iter().find_map(|owner| {
+        let (_, tool) = MANAGERS
+            .iter()
+            .find(|(part, _)| owner.manager.contains(part))?;
+        Some(format!("{tool} (field manager {})", owner.manager))
+    });
+    owned.or_else(|| marked(object))
 }
 
-fn marked(route: &Value) -> Option<String> {
+fn marked(object: &Object) -> Option<String> {
     MARKS.iter().find_map(|(mark, tool)| {
-        let has = |map: &str| route.get("metadata")?.get(map)?.get(*mark);
-        has("annotations").or(has("labels"))?;
+        object.annotation(mark).or(object.label(mark))?;
         Some(format!("{tool} ({mark})"))
     })
 }
 
-/// Who wrote the rules last, beside ourselves.
-pub(super) fn last_writer(route: &Value) -> String {
-    let writers = owners(route, &["spec", "rules"]);
+/// The field manager that wrote `fields` last, and when.
+pub(super) fn last_writer(object: &Object, fields: &[&str]) -> String {
+    let writers = owners(object, fields);
     let last = writers.into_iter().max_by(|a, b| a.time.cmp(&b.time));
     last.map_or_else(
-        || "somebody else".to_owned(),
+        || "another client".to_owned(),
         |Owner { manager, time, .. }| match manager.as_str() {
             "infer" => format!("another infer at {time}"),
             _ => format!("{manager} at {time}"),
@@ -61,14 +59,17 @@ pub(super) fn last_writer(route: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
-    fn owned_by(manager: &str, fields: &Value) -> Value {
+    const RULES: &[&str] = &["spec", "rules"];
+
+    fn owned_by(manager: &str, fields: &Value) -> Object {
         json!({"metadata": {"managedFields": [
             {"manager": manager, "operation": "Update", "time": "2026-11-24T03:00:00Z", "fieldsV1": {"f:spec": fields}},
         ]}})
+        .into()
     }
 
     #[test]
@@ -81,33 +82,29 @@ mod tests {
             ("flagger", "Flagger"),
         ];
         for (manager, tool) in table {
-            let found = foreign(&owned_by(manager, &json!({"f:rules": {}}))).unwrap();
+            let found = managed_by(&owned_by(manager, &json!({"f:rules": {}})), RULES).unwrap();
             assert_eq!(found, format!("{tool} (field manager {manager})"));
-            assert_eq!(
-                foreign(&owned_by(manager, &json!({"f:hostnames": {}}))),
-                None
-            );
+            let hostnames = owned_by(manager, &json!({"f:hostnames": {}}));
+            assert_eq!(managed_by(&hostnames, RULES), None);
         }
     }
 
     #[test]
-    fn people_and_infer_itself_are_no_tool() {
+    fn people_and_infer_itself_are_not_tools() {
         for manager in ["infer", "kubectl-edit", "kubectl"] {
-            assert_eq!(
-                foreign(&owned_by(manager, &json!({"f:rules": {}}))),
-                None,
-                "{manager}"
-            );
+            let object = owned_by(manager, &json!({"f:rules": {}}));
+            assert_eq!(managed_by(&object, RULES), None, "{manager}");
         }
-        let last = last_writer(&owned_by("kubectl-edit", &json!({"f:rules": {}})));
+        let last = last_writer(&owned_by("kubectl-edit", &json!({"f:rules": {}})), RULES);
         assert_eq!(last, "kubectl-edit at 2026-11-24T03:00:00Z");
     }
 
     #[test]
     fn an_object_under_gitops_is_known_by_its_mark() {
-        let route = json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "a:b"}}});
+        let route: Object =
+            json!({"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "a:b"}}}).into();
         assert_eq!(
-            foreign(&route).unwrap(),
+            managed_by(&route, RULES).unwrap(),
             "Argo CD (argocd.argoproj.io/tracking-id)"
         );
     }
