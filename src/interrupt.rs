@@ -34,9 +34,9 @@ pub enum EndedBy {
 /// A cheap handle to the signals this process has received.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
-    receiver: watch::Receiver<Signals>,
-    /// What was heard before this handle was made: it does not count.
-    heard: Signals,
+    received: watch::Receiver<Signals>,
+    /// What had arrived before this handle looks.
+    before: Signals,
 }
 
 /// The sending side, for tests and for `listen`.
@@ -50,10 +50,15 @@ impl Interrupt {
     pub fn pair() -> (Trigger, Self) {
         let (sender, receiver) = watch::channel(Signals::default());
         let interrupt = Self {
-            receiver,
-            heard: Signals::default(),
+            received: receiver,
+            before: Signals::default(),
         };
         (Trigger(sender), interrupt)
+    }
+
+    /// One that never comes.
+    pub fn never() -> Self {
+        Self::pair().1
     }
 
     /// Starts listening; must be called inside a tokio runtime.
@@ -79,33 +84,33 @@ impl Interrupt {
     }
 
     pub fn signals(&self) -> Signals {
-        self.count(*self.receiver.borrow())
+        self.since(*self.received.borrow())
     }
 
-    /// A handle that hears only what comes after now: what a first signal made a run undo, a
-    /// second one may end.
+    /// A handle to what arrives from now on: for clean-up that a signal has started, and that only
+    /// another one is to cut short.
     #[must_use]
-    pub fn from_now(&self) -> Self {
+    pub fn later(&self) -> Self {
         Self {
-            receiver: self.receiver.clone(),
-            heard: *self.receiver.borrow(),
+            received: self.received.clone(),
+            before: *self.received.borrow(),
         }
     }
 
-    fn count(&self, now: Signals) -> Signals {
+    fn since(&self, now: Signals) -> Signals {
+        let is_new = now.ended_by != self.before.ended_by;
         Signals {
-            interrupts: now.interrupts - self.heard.interrupts,
-            ended_by: now.ended_by.filter(|_| now.ended_by != self.heard.ended_by),
+            interrupts: now.interrupts - self.before.interrupts,
+            ended_by: now.ended_by.filter(|_| is_new),
         }
     }
 
     /// Waits until something more than `seen` has happened.
     pub async fn beyond(&self, seen: Signals) -> Signals {
-        let mut receiver = self.receiver.clone();
-        let changed = receiver.wait_for(|now| self.count(*now) != seen);
-        let changed = changed.await.map(|now| *now);
-        match changed {
-            Ok(now) => self.count(now),
+        let mut receiver = self.received.clone();
+        let changed = receiver.wait_for(|now| self.since(*now) != seen).await;
+        match changed.map(|now| *now) {
+            Ok(now) => self.since(now),
             // The sender is gone: nothing can arrive any more.
             Err(_) => std::future::pending().await,
         }
@@ -167,15 +172,15 @@ mod tests {
         assert_eq!(interrupt.signals().ended_by, Some(EndedBy::HangUp));
     }
 
-    #[test]
-    fn a_handle_from_now_on_hears_only_further_signals() {
+    #[tokio::test]
+    async fn a_later_handle_hears_only_what_comes_after_it() {
         let (trigger, interrupt) = Interrupt::pair();
-        trigger.interrupt();
         trigger.end(EndedBy::Terminate);
-        let further = interrupt.from_now();
-        assert!(interrupt.signals().any() && !further.signals().any());
+        let later = interrupt.later();
+        assert!(interrupt.signals().any() && !later.signals().any());
         trigger.interrupt();
-        assert_eq!(further.signals().interrupts, 1);
+        assert_eq!(later.any().await.interrupts, 1);
+        assert_eq!(later.signals().ended_by, None);
     }
 
     #[test]

@@ -50,12 +50,12 @@ impl Fleet for SiteFleet<'_> {
     }
 
     async fn promoted(&self, _: &VersionId) -> Result<(), Error> {
-        let interrupt = self.run.interrupt.from_now();
+        let interrupt = self.run.interrupt.later();
         self.finish(&interrupt, None).await
     }
 
     async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
-        let interrupt = self.run.interrupt.from_now();
+        let interrupt = self.run.interrupt.later();
         let refused = Some((candidate, RevisionState::Refused));
         self.finish(&interrupt, refused).await
     }

@@ -53,14 +53,14 @@ pub(super) fn transition(read: &Split, change: &Change) -> Vec<Change> {
     writes
 }
 
-/// The version that carries all traffic while others come and go: one that stays, else the one
-/// that serves now.
+/// The version that carries all traffic while others come and go: one that keeps requests, else
+/// one that gets them now.
 fn keeper<'a>(read: &'a Split, change: &Change) -> &'a VersionId {
     let serving = read.serving();
     let mut known = std::iter::once(serving).chain(read.versions());
-    known
-        .find(|version| change.gives_to(version))
-        .unwrap_or(serving)
+    let keeps = known.find(|version| change.gives_to(version));
+    let mut serves = read.versions().filter(|version| read.gives_to(version));
+    keeps.or_else(|| serves.next()).unwrap_or(serving)
 }
 
 /// Whether a version other than the keeper gets requests.

@@ -275,7 +275,7 @@ impl Run<'_> {
             return cause;
         }
         // What asked the run to stop has been heard; only a further signal ends the clean-up.
-        let interrupt = self.interrupt.from_now();
+        let interrupt = self.interrupt.later();
         let mut also = Vec::new();
         if let Err(error) = self
             .back(&cause, failed, progress, &interrupt, &mut also)

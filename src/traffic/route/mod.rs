@@ -10,6 +10,8 @@ pub mod annotations;
 mod http_route;
 mod owner;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod service;
 mod virtual_service;
 
