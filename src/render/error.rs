@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::spec::engine::{ArgumentError, Kind};
+use crate::engine::{ArgumentError, Kind};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,7 +25,7 @@ pub enum Error {
     /// The engine's message has the template's line and what surrounds it.
     #[error("template {file} failed: {message}")]
     Template { file: String, message: String },
-    #[error("template {file} gives no sound object: {reason}")]
+    #[error("template {file} does not give a valid object: {reason}")]
     Object { file: String, reason: String },
     #[error("patch {number} ({kind}) {reason}")]
     Patch {
@@ -34,7 +34,7 @@ pub enum Error {
         kind: String,
         reason: String,
     },
-    /// Sound objects that do not fit together.
+    /// Valid objects that do not fit together.
     #[error("the manifests contradict themselves: {}", findings.join("; "))]
     Contradiction { findings: Vec<String> },
     #[error("cannot write {}", path.display())]
@@ -50,7 +50,7 @@ impl Error {
             Self::NotKubernetes => "render for a cluster with `--set target=kubernetes`",
             Self::NoModel => "add `model: {image: REGISTRY/REPOSITORY}` and run `infer pack`",
             Self::NoDigest { .. } => "run `infer pack`, which writes infer.lock",
-            Self::NoEngineImage { kind: Kind::Sim } => {
+            Self::NoEngineImage { kind } if kind.is_simulated() => {
                 "add `engine: {image: …}`, an image with infer in it"
             }
             Self::NoEngineImage { .. } => {

@@ -7,7 +7,9 @@ use std::{
 };
 
 /// Values without dependencies of their own; every module may import them.
-const LEAVES: [&str; 10] = [
+const LEAVES: [&str; 12] = [
+    "duration",
+    "engine",
     "file",
     "header_match",
     "home",

@@ -40,7 +40,7 @@ fn init_asks_nobody_without_a_terminal_and_says_what_is_missing() {
     assert_ran!(run("init chat --model weights --engine vlm"), @r#"
     exit 2
     --- stderr
-    error: invalid value 'vlm' for '--engine <KIND>': "vlm" is no engine: use vllm, sglang, llama.cpp or sim
+    error: invalid value 'vlm' for '--engine <KIND>': "vlm" is not a valid engine: use vllm, sglang, llama.cpp, sim
 
     For more information, try '--help'.
     "#);
@@ -161,7 +161,7 @@ fn templates_are_listed_copied_and_compared() {
     assert_ran!(run("template eject none.yaml.j2"), @r#"
     exit 2
     --- stderr
-    error: "none.yaml.j2" is no built-in template
+    error: "none.yaml.j2" is not a built-in template
     hint: `infer template list` shows them
     "#);
     assert_ran!(run("template diff --exit-code --set templates=mine"), @r#"exit 0"#);
