@@ -6,6 +6,7 @@ use reqwest::Url;
 use serde::Serialize;
 
 use super::prometheus::{Sample, samples};
+use crate::engine::{Figure, names};
 
 /// How often `/metrics` is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,33 +26,17 @@ pub struct ServerFigures {
     pub kv_cache: Option<f64>,
 }
 
-const RUNNING: [&str; 3] = [
-    "vllm:num_requests_running",
-    "llamacpp:requests_processing",
-    "sglang:num_running_reqs",
-];
-const WAITING: [&str; 3] = [
-    "vllm:num_requests_waiting",
-    "llamacpp:requests_deferred",
-    "sglang:num_queue_reqs",
-];
-const KV_CACHE: [&str; 4] = [
-    "vllm:kv_cache_usage_perc",
-    "vllm:gpu_cache_usage_perc",
-    "llamacpp:kv_cache_usage_ratio",
-    "sglang:token_usage",
-];
-
 impl ServerFigures {
     /// From Prometheus text; counts are summed over labels, shares take the highest.
     pub fn parse(text: &str) -> Self {
         let mut figures = Self::default();
         for Sample { name, value, .. } in samples(text) {
-            let (slot, highest) = if RUNNING.contains(&name) {
+            let is = |figure: Figure| names(figure).any(|known| known == name);
+            let (slot, highest) = if is(|engine| engine.running) {
                 (&mut figures.running, false)
-            } else if WAITING.contains(&name) {
+            } else if is(|engine| engine.waiting) {
                 (&mut figures.waiting, false)
-            } else if KV_CACHE.contains(&name) {
+            } else if is(|engine| engine.kv_cache_usage) {
                 (&mut figures.kv_cache, true)
             } else {
                 continue;

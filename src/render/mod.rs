@@ -3,14 +3,15 @@
 //! Values go through templates, patches and checks ([`render`]); nothing is ever
 //! sent. Only [`Overrides::read`] and [`folder`] touch files.
 
-mod builtin;
 pub mod eject;
-mod engine;
 mod error;
 pub mod folder;
 mod lint;
 mod overrides;
+mod part;
+mod parts;
 mod patch;
+mod template;
 mod values;
 mod version;
 
@@ -18,19 +19,23 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
-use self::{builtin::DEPLOYMENT, engine::Engine};
 pub use self::{
-    builtin::{BUILTINS, Builtin, Role},
     error::Error,
     overrides::{Overrides, SUFFIX},
+    part::{PARTS, Role, Template},
     values::OWN_LABELS,
     version::version_of,
+};
+use self::{
+    part::{Context, Part},
+    parts::workload::pod_templates,
+    template::Templates,
 };
 use crate::{
     name::VersionId,
     object::{self, Object, label},
     registry::Reference,
-    spec::Spec,
+    spec::{Spec, Target},
     yaml,
 };
 
@@ -58,18 +63,17 @@ pub fn render(
     model: Option<&Reference>,
     overrides: &Overrides,
 ) -> Result<Manifests, Error> {
-    let engine = Engine::new(overrides)?;
-    let version = version(&engine, spec, model)?;
-    let values = values::values(spec, model, &version)?;
-    let mut objects = Vec::new();
-    let wanted = BUILTINS.iter().filter(|builtin| builtin.is_wanted(spec));
-    let own = wanted.map(|builtin| (builtin.file, Some(builtin.role)));
+    let templates = Templates::new(overrides)?;
+    let version = version(&templates, spec, model)?;
+    let values = values::values(&context(spec, model, &version)?)?;
     let added = overrides
         .files()
-        .filter(|file| Builtin::find(file).is_none() && !is_partial(file))
+        .filter(|file| Template::find(file).is_none() && !is_fragment(file))
         .map(|file| (file, None));
+    let own = wanted(spec).map(|part| (part.template.file, Some(part.role)));
+    let mut objects = Vec::new();
     for (file, role) in added.chain(own) {
-        for mut value in engine.objects(file, &values)? {
+        for mut value in templates.objects(file, &values)? {
             patch::apply(spec, &version, std::slice::from_mut(&mut value))?;
             check(file, &value)?;
             let object = Object::from(value);
@@ -79,10 +83,7 @@ pub fn render(
             });
         }
     }
-    let all: Vec<Value> = objects
-        .iter()
-        .map(|one| one.object.clone().into_value())
-        .collect();
+    let all: Vec<&Object> = objects.iter().map(|one| &one.object).collect();
     patch::unused(spec, &version, &all)?;
     let mut findings = twice(&all);
     findings.extend(lint::findings(&all));
@@ -91,6 +92,28 @@ pub fn render(
     } else {
         Err(Error::Contradiction { findings })
     }
+}
+
+fn context<'a>(
+    spec: &'a Spec,
+    model: Option<&'a Reference>,
+    version: &'a VersionId,
+) -> Result<Context<'a>, Error> {
+    let Target::Kubernetes(kubernetes) = &spec.target else {
+        return Err(Error::NotKubernetes);
+    };
+    Ok(Context {
+        spec,
+        kubernetes,
+        version,
+        model,
+        devices: spec.hardware.devices(),
+    })
+}
+
+/// The parts that a release has.
+fn wanted(spec: &Spec) -> impl Iterator<Item = &'static Part> {
+    PARTS.iter().filter(|part| (part.wanted)(spec))
 }
 
 /// The role of an object from a user's own template: it comes and goes with the version whose
@@ -104,18 +127,21 @@ fn role_of_added(object: &Object) -> Role {
 
 /// All pod templates with a placeholder for the version, hashed.
 fn version(
-    engine: &Engine<'_>,
+    templates: &Templates<'_>,
     spec: &Spec,
     model: Option<&Reference>,
 ) -> Result<VersionId, Error> {
     let placeholder: VersionId = VERSION_PLACEHOLDER.parse().expect("v and nine digits");
-    let values = values::values(spec, model, &placeholder)?;
-    let mut objects = engine.objects(DEPLOYMENT, &values)?;
-    patch::apply(spec, &placeholder, &mut objects)?;
-    let pods: Vec<Value> = objects
-        .iter()
-        .map(|object| version::identity_of(&object["spec"]["template"]))
-        .collect();
+    let values = values::values(&context(spec, model, &placeholder)?)?;
+    let mut pods = Vec::new();
+    for part in wanted(spec).filter(|part| part.role == Role::Version) {
+        let mut objects = templates.objects(part.template.file, &values)?;
+        patch::apply(spec, &placeholder, &mut objects)?;
+        for object in objects.into_iter().map(Object::from) {
+            let found = pod_templates(&object).into_iter();
+            pods.extend(found.map(|pod| version::identity_of(pod.template)));
+        }
+    }
     Ok(match pods.as_slice() {
         [one] => version_of(one),
         several => version_of(&Value::Array(several.to_vec())),
@@ -123,7 +149,7 @@ fn version(
 }
 
 /// Files that start with `_` are there to be included.
-fn is_partial(file: &str) -> bool {
+fn is_fragment(file: &str) -> bool {
     file.starts_with('_')
 }
 
@@ -144,14 +170,12 @@ fn check(file: &str, value: &Value) -> Result<(), Error> {
     object::check(value).map_err(refuse)
 }
 
-fn twice(objects: &[Value]) -> Vec<String> {
+fn twice(objects: &[&Object]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for object in objects {
-        let metadata = &object["metadata"];
-        let key = format!("{} {}", object["kind"], metadata["name"]);
-        if !seen.insert((key.clone(), metadata["namespace"].to_string())) {
-            findings.push(format!("{key} is there twice"));
+        if !seen.insert((object.kind(), object.name(), object.namespace())) {
+            findings.push(format!("{} is there twice", object.title()));
         }
     }
     findings

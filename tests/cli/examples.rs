@@ -1,9 +1,13 @@
 //! Every example is rendered, and the manifests beside it are what comes out.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use infer::render::PARTS;
+use serde_json::Value;
 
 use super::generated::assert_equal_or_update;
 use crate::support::infer::Workplace;
@@ -13,10 +17,14 @@ const ENVIRONMENTS: [(&str, &str); 2] = [("chat-vllm", "prod"), ("llama-cpp", "c
 
 #[test]
 fn every_example_renders_to_the_manifests_beside_it() {
-    let mut count = 0;
+    let mut kinds = BTreeSet::new();
     for folder in folders() {
         let file = folder.join("infer.yaml");
-        let mut args = vec!["render".into(), "--file".into(), file.into_os_string()];
+        let mut args = vec![
+            "render".into(),
+            "--file".into(),
+            file.clone().into_os_string(),
+        ];
         let name = folder
             .file_name()
             .expect("a name")
@@ -27,9 +35,17 @@ fn every_example_renders_to_the_manifests_beside_it() {
         }
         let ran = Workplace::new().run(args).expect_code(0);
         assert_equal_or_update(&folder.join("manifests.yaml"), &ran.stdout());
-        count += 1;
+        let objects: Vec<Value> = infer::yaml::parse_all(&file, &ran.stdout()).expect("YAML");
+        let named = objects.iter().filter_map(|object| object["kind"].as_str());
+        kinds.extend(named.map(str::to_owned));
     }
-    assert_eq!(count, 4);
+    // Together they show every object that infer renders.
+    for part in PARTS {
+        let lines = part.template.source.lines();
+        let kind = lines.filter_map(|line| line.strip_prefix("kind: ")).next();
+        let kind = kind.expect("a kind");
+        assert!(kinds.contains(kind), "no example has a {kind}");
+    }
 }
 
 /// Folders with an `infer.yaml` that needs no building; the quickstart runs on its own.

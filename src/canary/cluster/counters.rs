@@ -5,37 +5,13 @@
 //! 100 and 250 ms), so the requests of one reading are placed where their sum says: all at
 //! the same height within their buckets. A reading with one request gives its exact value.
 
-use crate::load::prometheus::{Sample, samples};
+use crate::{
+    engine::{Figure, names},
+    load::prometheus::{Sample, samples},
+};
 
 /// Requests taken from one reading of one pod; beyond it they are thinned out evenly.
 const SAMPLES_MAX: usize = 500;
-
-/// Histograms of time to first token, in seconds.
-const TTFT: [&str; 2] = [
-    "vllm:time_to_first_token_seconds",
-    "sglang:time_to_first_token_seconds",
-];
-
-/// Histograms of a request's mean time per token, in seconds.
-const TPOT: [&str; 1] = ["vllm:request_time_per_output_token_seconds"];
-
-/// Histograms of single gaps between tokens: a request's gaps are no independent samples,
-/// so a reading of them counts as one.
-const GAPS: [&str; 4] = [
-    "vllm:inter_token_latency_seconds",
-    "vllm:time_per_output_token_seconds",
-    "sglang:inter_token_latency_seconds",
-    "sglang:time_per_output_token_seconds",
-];
-
-const OUTPUT_TOKENS: [&str; 3] = [
-    "vllm:generation_tokens_total",
-    "sglang:generation_tokens_total",
-    "llamacpp:tokens_predicted_total",
-];
-
-/// Answers by status, as vLLM's and SGLang's HTTP layers count them.
-const ANSWERS: &str = "http_requests_total";
 
 /// One cumulative histogram; buckets by rising edge, the last one without an edge.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -85,12 +61,14 @@ impl Counters {
     }
 
     fn take(&mut self, sample: &Sample<'_>) {
-        for (names, histogram) in [
-            (&TTFT[..], &mut self.ttft),
-            (&TPOT[..], &mut self.tpot),
-            (&GAPS[..], &mut self.gaps),
-        ] {
-            let part = names.iter().find_map(|name| sample.name.strip_prefix(name));
+        let figures: [(Figure, &mut Histogram); 3] = [
+            (|engine| engine.ttft_seconds, &mut self.ttft),
+            (|engine| engine.tpot_seconds, &mut self.tpot),
+            // A request's gaps are no independent samples: a reading of them counts as one.
+            (|engine| engine.token_gap_seconds, &mut self.gaps),
+        ];
+        for (figure, histogram) in figures {
+            let part = names(figure).find_map(|name| sample.name.strip_prefix(name));
             match part {
                 Some("_sum") => histogram.sum += sample.value,
                 Some("_count") => histogram.count += sample.value,
@@ -98,16 +76,17 @@ impl Counters {
                 _ => {}
             }
         }
-        if OUTPUT_TOKENS.contains(&sample.name) {
+        if names(|engine| engine.output_tokens).any(|name| name == sample.name) {
             self.output_tokens += sample.value;
         }
+        let is_response = names(|engine| engine.responses).any(|name| name == sample.name);
         let inference = sample
             .label("handler")
             .is_none_or(|path| path.starts_with("/v1/"));
         let server_error = sample
             .label("status")
             .is_some_and(|status| status.starts_with('5'));
-        if sample.name == ANSWERS && inference && server_error {
+        if is_response && inference && server_error {
             self.failed += sample.value;
         }
     }

@@ -7,20 +7,20 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, syntax::S
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{builtin::BUILTINS, error::Error, overrides::Overrides};
+use super::{error::Error, overrides::Overrides, part::Template};
 use crate::yaml;
 
-/// Instructions one template may run: the largest built-in takes below a thousand.
+/// Instructions one template may run: the largest built-in takes about a thousand.
 const FUEL: u64 = 200_000;
 
 /// How a user's template reaches the built-in one of the same name.
 const BUILTIN_PREFIX: &str = "builtin/";
 
-pub(super) struct Engine<'a> {
+pub(super) struct Templates<'a> {
     environment: Environment<'a>,
 }
 
-impl<'a> Engine<'a> {
+impl<'a> Templates<'a> {
     pub(super) fn new(overrides: &'a Overrides) -> Result<Self, Error> {
         let mut environment = Environment::new();
         // Whatever a file is called: JSON is YAML, and quotes what must be quoted.
@@ -45,7 +45,7 @@ impl<'a> Engine<'a> {
             .build()
             .map_err(|error| failed("syntax", &error))?;
         environment.set_syntax(syntax);
-        for builtin in &BUILTINS {
+        for builtin in Template::all() {
             let name = format!("{BUILTIN_PREFIX}{}", builtin.file);
             environment
                 .add_template_owned(name, builtin.source)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Drain, Kind};
+use super::{Drain, Engine, Flag, Group};
 
 /// One engine process, in a container or on this machine.
 ///
@@ -12,17 +12,21 @@ use super::{Drain, Kind};
 /// that the supervisor picks later.
 #[derive(Debug, Clone, Copy)]
 pub struct Process<'a> {
-    /// The program; see [`binary`].
+    /// The program: the engine's own name, or its path.
     pub program: &'a str,
     /// Folder with the weights; `None` only for an engine that runs no model.
     pub model: Option<&'a str>,
-    /// File below the folder, for llama.cpp.
+    /// File below the folder, for an engine that loads one file.
     pub file: Option<&'a str>,
     pub served_name: &'a str,
     pub host: &'a str,
     pub port: &'a str,
     pub args: &'a BTreeMap<String, Value>,
     pub drain: &'a Drain,
+    /// Memory of the slice of a GPU that it runs on, in bytes.
+    pub slice_bytes: Option<u128>,
+    /// Its place in a replica that spans several machines.
+    pub group: Option<Group<'a>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,116 +35,65 @@ pub enum ArgumentError {
     Reserved { key: String, flag: String },
     #[error("`engine.args.{key}` is empty; give it a value, or leave it out")]
     Null { key: String },
-    #[error("`engine.args.{key}` is no flag: use letters, digits, - and _")]
+    #[error("`engine.args.{key}` is not a valid flag: use letters, digits, - and _")]
     Name { key: String },
     #[error("llama.cpp loads one file of the model, and none is named")]
     NoFile,
-    #[error("{kind} needs a model, and none is given")]
-    NoModel { kind: Kind },
+    #[error("the engine needs a model, and none is given")]
+    NoModel,
 }
 
-/// The program to start when `engine.command` does not say, as found on PATH or in the image.
-///
-/// The simulator is this very program: give its own path instead on this machine.
-pub fn binary(kind: Kind) -> &'static str {
-    kind.facts().binary
-}
-
-/// Flags that `infer` sets, which `engine.args` may not say again.
-pub fn reserved_flags(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Vllm => &[
-            "--model",
-            "--host",
-            "--port",
-            "--served-model-name",
-            "--shutdown-timeout",
-        ],
-        Kind::Sglang => &[
-            "--model-path",
-            "--model",
-            "--host",
-            "--port",
-            "--served-model-name",
-            "--enable-metrics",
-        ],
-        Kind::LlamaCpp => &[
-            "-m",
-            "--model",
-            "--host",
-            "--port",
-            "--alias",
-            "-a",
-            "--metrics",
-        ],
-        Kind::Sim => &[
-            "--model",
-            "--host",
-            "--port",
-            "--served-model-name",
-            "--drain",
-        ],
+impl Flag {
+    pub(super) fn value(names: &'static [&'static str], value: impl Into<String>) -> Self {
+        Self {
+            names,
+            value: Some(value.into()),
+        }
     }
+
+    pub(super) fn switch(names: &'static [&'static str]) -> Self {
+        Self { names, value: None }
+    }
+}
+
+/// The folder with the weights, for an engine that cannot do without.
+pub(super) fn model<'a>(process: &Process<'a>) -> Result<&'a str, ArgumentError> {
+    process.model.ok_or(ArgumentError::NoModel)
 }
 
 /// The whole command line, program first.
-pub fn argv(kind: Kind, process: &Process<'_>) -> Result<Vec<String>, ArgumentError> {
+pub fn argv(engine: &Engine, process: &Process<'_>) -> Result<Vec<String>, ArgumentError> {
     let mut argv = vec![process.program.to_owned()];
-    let mut say = |words: &[&str]| argv.extend(words.iter().map(|word| (*word).to_owned()));
-    let model = || process.model.ok_or(ArgumentError::NoModel { kind });
-    match kind {
-        Kind::Vllm => say(&[
-            "serve",
-            model()?,
-            "--served-model-name",
-            process.served_name,
-        ]),
-        Kind::Sglang => say(&[
-            "-m",
-            "sglang.launch_server",
-            "--model-path",
-            model()?,
-            "--served-model-name",
-            process.served_name,
-            "--enable-metrics",
-        ]),
-        Kind::LlamaCpp => {
-            let path = llama_model(model()?, process.file.ok_or(ArgumentError::NoFile)?);
-            say(&[
-                "--model",
-                &path,
-                "--alias",
-                process.served_name,
-                "--metrics",
-            ]);
-        }
-        Kind::Sim => {
-            say(&["sim", "--served-model-name", process.served_name]);
-            // It is not read, but a model that was not unpacked shows.
-            if let Some(model) = process.model {
-                say(&["--model", model]);
-            }
+    argv.extend((engine.arguments)(process)?);
+    argv.extend(["--host", process.host, "--port", process.port].map(str::to_owned));
+    argv.extend(process.drain.flags.iter().cloned());
+    let own = flags(engine, process.args)?;
+    let spanning = process.group.zip(engine.spanning);
+    let group = spanning.map(|(group, spanning)| (spanning.flags)(&group));
+    let slice = process.slice_bytes.map(engine.slice_flags);
+    for added in group.into_iter().chain(slice).flatten() {
+        if !added
+            .names
+            .iter()
+            .any(|name| own.iter().any(|word| word == name))
+        {
+            argv.extend(added.names.first().map(|name| (*name).to_owned()));
+            argv.extend(added.value);
         }
     }
-    say(&["--host", process.host, "--port", process.port]);
-    argv.extend(process.drain.flags.iter().cloned());
-    argv.extend(flags(kind, process.args)?);
+    argv.extend(own);
     Ok(argv)
-}
-
-fn llama_model(folder: &str, file: &str) -> String {
-    format!("{}/{file}", folder.trim_end_matches('/'))
 }
 
 /// `max_model_len: 16384` → `--max-model-len 16384`; `true` → the flag alone;
 /// `false` → nothing; a list → its items after one flag; a map → JSON.
-pub(in crate::spec) fn flags(
-    kind: Kind,
+pub fn flags(
+    engine: &Engine,
     args: &BTreeMap<String, Value>,
 ) -> Result<Vec<String>, ArgumentError> {
     let mut flags = Vec::new();
     for (key, value) in args {
-        let flag = flag(kind, key)?;
+        let flag = flag(engine, key)?;
         match value {
             Value::Null => return Err(ArgumentError::Null { key: key.clone() }),
             Value::Bool(false) => {}
@@ -158,7 +111,7 @@ pub(in crate::spec) fn flags(
     Ok(flags)
 }
 
-fn flag(kind: Kind, key: &str) -> Result<String, ArgumentError> {
+fn flag(engine: &Engine, key: &str) -> Result<String, ArgumentError> {
     let sound = key.starts_with(|c: char| c.is_ascii_alphanumeric())
         && key
             .chars()
@@ -173,7 +126,7 @@ fn flag(kind: Kind, key: &str) -> Result<String, ArgumentError> {
     } else {
         format!("--{}", key.replace('_', "-"))
     };
-    if reserved_flags(kind).contains(&flag.as_str()) {
+    if engine.reserved_flags.contains(&flag.as_str()) {
         return Err(ArgumentError::Reserved {
             key: key.to_owned(),
             flag,
@@ -194,7 +147,7 @@ mod tests {
     use serde_json::json;
 
     use super::{
-        super::{Version, drain},
+        super::{Kind, Version, drain},
         *,
     };
 
@@ -203,9 +156,9 @@ mod tests {
     }
 
     fn line(kind: Kind, version: Option<&str>, args: &BTreeMap<String, Value>) -> String {
-        let drain = drain(kind, version.and_then(Version::parse).as_ref(), 45);
+        let drain = drain(kind.row(), version.and_then(Version::parse).as_ref(), 45);
         let process = Process {
-            program: binary(kind),
+            program: kind.row().binary,
             model: Some("/models"),
             file: Some("tiny.gguf"),
             served_name: "chat",
@@ -213,8 +166,10 @@ mod tests {
             port: "{port}",
             args,
             drain: &drain,
+            slice_bytes: None,
+            group: None,
         };
-        argv(kind, &process).unwrap().join(" ")
+        argv(kind.row(), &process).unwrap().join(" ")
     }
 
     #[test]
@@ -249,7 +204,7 @@ mod tests {
             "gpu-memory-utilization": 0.9, "lora_modules": ["a", "b c"], "config": {"k": [1]},
         }));
         assert_eq!(
-            flags(Kind::Vllm, &args).unwrap(),
+            flags(Kind::Vllm.row(), &args).unwrap(),
             [
                 "-c",
                 "4096",
@@ -278,7 +233,7 @@ mod tests {
             ("", json!(1)),
         ] {
             let args = BTreeMap::from([(key.to_owned(), value)]);
-            assert!(flags(Kind::Vllm, &args).is_err(), "{key}");
+            assert!(flags(Kind::Vllm.row(), &args).is_err(), "{key}");
         }
     }
 }
