@@ -1,7 +1,7 @@
 //! Why a canary could not go on, and the way out.
 
 use super::{journal::Unreadable, plan::PlanError};
-use crate::{load, local, name::VersionId, release, traffic};
+use crate::{cluster, load, local, name::VersionId, release, traffic, weight::Weight};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,9 +40,35 @@ pub enum Error {
         waited_s: u64,
         source: local::Error,
     },
+    #[error(
+        "interrupted while the traffic of {release} was taken back: the candidate keeps {weight}"
+    )]
+    LeftAt { release: String, weight: Weight },
 }
 
 impl Error {
+    /// Where and by what words a version did not start.
+    pub fn evidence(&self) -> Vec<String> {
+        let Self::Release(release::Error::Cluster(
+            cluster::Error::NotStarted { finding, .. }
+            | cluster::Error::Deadline {
+                finding: Some(finding),
+                ..
+            },
+        )) = self
+        else {
+            return Vec::new();
+        };
+        let place = [("pod", &finding.pod), ("node", &finding.node)];
+        let named = |(what, name): (&str, &Option<String>)| {
+            let name = name.as_ref()?;
+            Some(format!("{what} {name}"))
+        };
+        let place: Vec<_> = place.into_iter().filter_map(named).collect();
+        let place = (!place.is_empty()).then(|| place.join(", "));
+        place.into_iter().chain(finding.evidence.clone()).collect()
+    }
+
     /// The commands that lead out of it.
     pub fn hints(&self) -> Vec<String> {
         match self {
@@ -56,6 +82,7 @@ impl Error {
             Self::Local(error) => error.hints(),
             Self::Release(error) => error.hints(),
             Self::Probes(error) => error.hints(),
+            Self::LeftAt { release, .. } => vec![format!("infer canary abort {release}")],
             Self::Blind { release, .. } => vec![
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),

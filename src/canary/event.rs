@@ -63,6 +63,15 @@ pub enum Event {
         ruling: Ruling,
         reason: String,
     },
+    /// The candidate cannot carry its next weight, so it keeps the one it has.
+    NoRoom {
+        weight: Weight,
+        reason: String,
+        /// Pod, node and the engine's last words, where they are known.
+        evidence: Vec<String>,
+        /// What makes room.
+        next: Vec<String>,
+    },
     /// Frozen by Ctrl-C; a second one within `again_s` rolls back.
     Frozen {
         release: String,

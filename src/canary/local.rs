@@ -179,6 +179,10 @@ impl Measure for LocalMeasure {
         Ok(reading)
     }
 
+    fn now_ms(&self) -> u64 {
+        now_ms()
+    }
+
     async fn next(&mut self) -> Result<Reading, Error> {
         tokio::time::sleep(READ_EVERY).await;
         let mut reading = Reading::default();
@@ -287,6 +291,8 @@ pub struct Setting<'a> {
     pub history: usize,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
+    /// Whether this run started the candidate.
+    pub brought_up: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
@@ -337,6 +343,7 @@ pub async fn drive(
         interrupt: setting.interrupt,
         on_terminal: setting.on_terminal,
         again: AGAIN,
+        brought_up: setting.brought_up,
         simulated: state.simulated,
         on_event: &|event| (setting.on_event)(event),
     };

@@ -16,6 +16,8 @@ mod error;
 mod event;
 pub mod evidence;
 pub mod failures;
+#[cfg(test)]
+mod fault_tests;
 pub mod filter;
 pub mod journal;
 pub mod judge;
@@ -45,7 +47,7 @@ pub use self::{
     ending::{Ending, SplitResult, Verdict, VersionResult, Versions},
     error::{Error, four_commands},
     event::{Begun, Event, Judged},
-    ports::{Fleet, Measure, Traffic, promote, roll_back},
+    ports::{Fleet, Measure, Traffic, end},
     reading::{Chosen, Look, Observed, Reading},
     state::State,
     way::Way,

@@ -146,8 +146,32 @@ impl Plan {
         })
     }
 
+    /// Whether `other` asks for the same; a number may have been rounded in a journal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let noise = match (self.pool_noise, other.pool_noise) {
+            (Some(a), Some(b)) => near(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let exact = Self {
+            margin: self.margin,
+            probe_rate: self.probe_rate,
+            pool_noise: self.pool_noise,
+            ..other.clone()
+        };
+        noise
+            && near(self.margin, other.margin)
+            && near(self.probe_rate, other.probe_rate)
+            && exact == *self
+    }
+
     pub fn steps(&self) -> &[Weight] {
         &self.steps
+    }
+
+    /// The share of one step; none beyond the last.
+    pub fn weight(&self, step: usize) -> Weight {
+        self.steps.get(step).copied().unwrap_or_default()
     }
 
     /// Whether a part of users' requests is to meet the candidate.
@@ -212,6 +236,12 @@ pub(super) mod tests {
         assert_eq!(plan.steps().len(), 2);
         assert_eq!(plan.rules().steps, 2);
         assert!(!Plan::new(&asked(&[10])).unwrap().promote);
+        let rounded = Plan {
+            margin: plan.margin + 1e-16,
+            ..plan.clone()
+        };
+        assert!(plan.is_same(&rounded));
+        assert!(!plan.is_same(&Plan::new(&asked(&[5, 30, 100])).unwrap()));
         // A move of everything needs nothing that splits.
         assert!(plan.splits_traffic() && !Plan::new(&asked(&[0, 100])).unwrap().splits_traffic());
     }

@@ -125,14 +125,26 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let run = run_id(now_ms(), std::process::id());
     let held = ground.hold(&run).await?;
     let ended = match prepare(args, plan, run, &ground, &held, session).await {
-        Ok((journal, split)) => held.drive(&journal, split, prompts, session).await,
+        Ok(ready) => {
+            let run = (&ready.journal, ready.split);
+            held.drive(run, ready.brought_up, prompts, session).await
+        }
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.let_go(session).await;
     answer(&ground, ended?, args.report.as_deref(), session)
 }
 
-/// The candidate up, and the journal of the run that is to come.
+/// A run that can be driven.
+struct Prepared {
+    journal: Journal,
+    split: Split,
+    /// Whether the candidate was not up before.
+    brought_up: bool,
+}
+
+/// The candidate up, and the journal of the run that is to come, or of the abandoned one that
+/// this command began.
 async fn prepare(
     args: &StartArgs,
     plan: Plan,
@@ -140,33 +152,51 @@ async fn prepare(
     ground: &Ground,
     held: &Held<'_>,
     session: &Session,
-) -> Result<(Journal, Split), Failure> {
+) -> Result<Prepared, Failure> {
+    let release = ground.release.as_str();
     let split = ground.router.read().await?;
-    let before = held_run(&split, ground.release.as_str())?;
-    let first = plan.steps()[0];
+    let before = OpenRun::of(&split)?;
+    if before.is_refused(&plan) {
+        return Err(open(&split, release).into());
+    }
     if plan.splits_traffic() {
         ground.router.splits(plan.matches.as_ref()).await?;
     }
-    let candidate = wanted(args, first, &run, &split, ground, held, session).await?;
+    let first = plan.weight(0);
+    let (candidate, brought_up) = wanted(args, first, &run, &split, ground, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
-    if before
-        .as_ref()
-        .is_some_and(|before| before.candidate != candidate)
-    {
-        return Err(open(&split, ground.release.as_str()).into());
-    }
+    let run_id = match before {
+        OpenRun::None => run,
+        OpenRun::Frozen => return Err(open(&split, release).into()),
+        OpenRun::Held(before) | OpenRun::Abandoned(before) if before.candidate != candidate => {
+            return Err(open(&split, release).into());
+        }
+        OpenRun::Abandoned(journal) => {
+            let (step, steps) = (journal.step + 1, journal.plan.steps().len());
+            let text = format!(
+                "run {} was abandoned at {}: it goes on at step {step} of {steps}",
+                journal.run_id, split.weight
+            );
+            session.ui.show(&canary::Event::Note { text });
+            return Ok(Prepared {
+                journal,
+                split,
+                brought_up,
+            });
+        }
+        // A held run goes on under its own name: it owns the split.
+        OpenRun::Held(before) => before.run_id,
+    };
     let split = ground.router.read().await?;
     let journal = Journal {
-        // A held run goes on under its own name: it owns the split.
-        run_id: before.map_or(run, |before| before.run_id),
+        run_id,
         live: split.live.clone(),
         candidate,
         step: 0,
         original_weight: split.weight,
         original_match: split.matches.clone(),
-        original_candidate: split.candidate.clone(),
         started_ms: now_ms(),
         updated_ms: now_ms(),
         deadline_ms: 0,
@@ -174,7 +204,11 @@ async fn prepare(
         held: false,
         plan,
     };
-    Ok((journal, split))
+    Ok(Prepared {
+        journal,
+        split,
+        brought_up,
+    })
 }
 
 fn plan(args: &StartArgs) -> Result<Plan, Failure> {
@@ -200,16 +234,37 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
     Ok(Plan::new(&asked).map_err(canary::Error::from)?)
 }
 
-/// The journal of a held run, which a new one may go on from; any other open run refuses.
-fn held_run(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
-    let Some(value) = &split.journal else {
-        return Ok(None);
-    };
-    let journal = Journal::read(value).map_err(canary::Error::from)?;
-    if journal.held {
-        Ok(Some(journal))
-    } else {
-        Err(open(split, release).into())
+/// The run that owns the split; no process drives it, for the lock is ours.
+enum OpenRun {
+    None,
+    /// A new run may go on from it.
+    Held(Journal),
+    /// Its operator stopped it: `resume` goes on, no other run.
+    Frozen,
+    /// Its process is gone; the same command takes it over.
+    Abandoned(Journal),
+}
+
+impl OpenRun {
+    fn of(split: &Split) -> Result<Self, Failure> {
+        let Some(value) = &split.journal else {
+            return Ok(Self::None);
+        };
+        let journal = Journal::read(value).map_err(canary::Error::from)?;
+        Ok(match (journal.held, journal.frozen) {
+            (true, _) => Self::Held(journal),
+            (_, true) => Self::Frozen,
+            _ => Self::Abandoned(journal),
+        })
+    }
+
+    /// Whether it stands in the way of a run by `plan`.
+    fn is_refused(&self, plan: &Plan) -> bool {
+        match self {
+            Self::None | Self::Held(_) => false,
+            Self::Frozen => true,
+            Self::Abandoned(journal) => !journal.plan.is_same(plan),
+        }
     }
 }
 
@@ -222,7 +277,7 @@ fn open(split: &Split, release: &str) -> canary::Error {
     }
 }
 
-/// The candidate, up and after its first token.
+/// The candidate, up and after its first token, and whether this run brought it up.
 async fn wanted(
     args: &StartArgs,
     weight: Weight,
@@ -231,12 +286,12 @@ async fn wanted(
     ground: &Ground,
     held: &Held<'_>,
     session: &Session,
-) -> Result<VersionId, Failure> {
+) -> Result<(VersionId, bool), Failure> {
     if let Some(version) = &args.version {
-        return Ok(version.clone());
+        return Ok((version.clone(), false));
     }
     let Some(spec) = &ground.spec else {
-        let waiting = split.candidate.clone();
+        let waiting = split.candidate.clone().map(|waiting| (waiting, false));
         return waiting.ok_or_else(|| {
             Failure::usage("no infer.yaml says which version is wanted")
                 .hint("run it beside infer.yaml, or name a version that is up with --version")
@@ -245,7 +300,7 @@ async fn wanted(
     let wanted = ground.wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
     // An open split belongs to its run; and what is up and waiting is up.
     if wanted.version == split.live || split.journal.is_some() {
-        return Ok(wanted.version);
+        return Ok((wanted.version, false));
     }
     let bring = Bring {
         spec,
@@ -255,8 +310,8 @@ async fn wanted(
         weight,
         run,
     };
-    held.bring(&bring, session).await?;
-    Ok(wanted.version)
+    let brought_up = held.bring(&bring, session).await?;
+    Ok((wanted.version, brought_up))
 }
 
 /// Says how it ended, and writes the report.

@@ -56,6 +56,15 @@ impl Show for Event {
             } => json!({
                 "event": "ruled", "weight": weight, "ruling": ruling, "reason": reason,
             }),
+            Self::NoRoom {
+                weight,
+                reason,
+                evidence,
+                next,
+            } => json!({
+                "event": "no-room", "weight": weight, "reason": reason, "evidence": evidence,
+                "next": next,
+            }),
             Self::Frozen {
                 release,
                 weight,
@@ -130,19 +139,28 @@ impl Show for Event {
                 };
                 screen.line(&format!("{mark} at {weight}: {reason}"));
             }
+            Self::NoRoom {
+                weight,
+                reason,
+                evidence,
+                next,
+            } => {
+                screen.warn(&format!("no room for {weight}: {reason}"));
+                for line in evidence.iter().chain(next) {
+                    screen.line(&format!("  {line}"));
+                }
+            }
+            // The error that ends the verb lists the commands.
             Self::Frozen {
                 release,
                 weight,
                 matches,
                 again_s,
-                next,
+                ..
             } => {
                 screen.clear();
                 let part = part(weight.percent(), matches.as_ref());
-                screen.line(&format!("{release} is frozen at {part}. What next:"));
-                for command in next {
-                    screen.line(&format!("  {command}"));
-                }
+                screen.line(&format!("{release} is frozen at {part}."));
                 if *again_s > 0 {
                     screen.line(&format!("Ctrl-C within {again_s} s rolls back."));
                 }

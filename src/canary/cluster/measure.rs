@@ -238,6 +238,10 @@ impl Measure for ClusterMeasure {
         Ok(reading)
     }
 
+    fn now_ms(&self) -> u64 {
+        now_ms()
+    }
+
     async fn next(&mut self) -> Result<Reading, Error> {
         tokio::time::sleep(READ_EVERY).await;
         Ok(self.read())

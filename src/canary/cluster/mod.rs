@@ -39,6 +39,8 @@ pub struct Setting<'a> {
     pub history: usize,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
+    /// Whether this run started the candidate.
+    pub brought_up: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
     pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
@@ -112,6 +114,7 @@ pub async fn drive(
         interrupt: setting.interrupt,
         on_terminal: setting.on_terminal,
         again: AGAIN,
+        brought_up: setting.brought_up,
         simulated: served.iter().any(|served| served.simulated),
         on_event: &|event| (setting.on_event)(event),
     };

@@ -1,15 +1,15 @@
 //! Where a canary happens: the release's target, held by this run.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{
     canary::{
-        self, Error, Fleet, State, Stopped,
+        self, Error, Event, State, Stopped,
         cluster::{ClusterFleet, Locked},
         journal::Journal,
         local::LocalFleet,
     },
-    cluster::{Cluster, lease},
+    cluster::{Cluster, inventory::of_version, lease, pods},
     commands::{
         Session, deploy, image,
         registry_args::RegistryArgs,
@@ -19,7 +19,7 @@ use crate::{
     header_match::HeaderMatch,
     home::Home,
     load::Prompts,
-    local::{self, Client, Holder, Launch},
+    local::{self, Client, Holder, Launch, Phase},
     name::{ReleaseName, VersionId},
     registry::Location,
     release::{
@@ -32,6 +32,9 @@ use crate::{
     traffic::{Local, Router, Split},
     weight::Weight,
 };
+
+/// Longest wait for the lock's release: the verdict is known and waits to be shown.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// A release's target, found but not held.
 pub(super) struct Ground {
@@ -162,24 +165,41 @@ impl Ground {
 }
 
 impl Held<'_> {
-    /// Gives the release back, so that the next one need not wait.
-    pub(super) async fn let_go(self) -> Result<(), Failure> {
-        match self.hold {
-            Hold::Here { .. } => Ok(()),
-            Hold::There { cluster, lock } => Ok(lock.release(cluster).await?),
-        }
+    /// Gives the release back, so that the next one need not wait. What the run has decided
+    /// stands where that fails: the lock expires by itself.
+    pub(super) async fn let_go(self, session: &Session) {
+        let Hold::There { cluster, lock } = self.hold else {
+            return;
+        };
+        let released = tokio::time::timeout(RELEASE_TIME_MAX, lock.release(cluster)).await;
+        let why = match released {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(late) => late.to_string(),
+        };
+        let text = format!("the lock was not released and expires by itself: {why}");
+        session.ui.show(&Event::Warning { text });
     }
 
-    /// Brings the wanted version up beside live, without traffic.
-    pub(super) async fn bring(&self, bring: &Bring<'_>, session: &Session) -> Result<(), Failure> {
+    /// Brings the wanted version up beside live, without traffic; answers whether it was not
+    /// up before.
+    pub(super) async fn bring(
+        &self,
+        bring: &Bring<'_>,
+        session: &Session,
+    ) -> Result<bool, Failure> {
         let on_event = |event: ReleaseEvent| {
             // What it plans is a deploy's plan; the canary tells its own.
             if !matches!(event, ReleaseEvent::Planned { .. }) {
                 session.ui.show(&event);
             }
         };
-        match &self.hold {
-            Hold::Here { home, .. } => {
+        let version = &bring.wanted.version;
+        Ok(match &self.hold {
+            Hold::Here { home, client, .. } => {
+                let state = client.state().await?;
+                let before = state.version(version).map(|known| &known.phase);
+                let was_up = before.is_some_and(|phase| *phase != Phase::Stopped);
                 let deploy = release::local::deploy::Deploy {
                     home,
                     spec: bring.spec,
@@ -191,8 +211,11 @@ impl Held<'_> {
                     interrupt: &session.interrupt,
                 };
                 release::local::deploy::deploy(&deploy).await?;
+                !was_up
             }
             Hold::There { cluster, lock } => {
+                let selector = of_version(&self.ground.release, version);
+                let was_up = !pods::find(cluster, &selector).await?.is_empty();
                 let pools = self.pools(cluster, None, session, &on_event);
                 let replicas = pools.replicas_for(bring.live, bring.weight).await?;
                 let deploy = deploy::OnCluster {
@@ -208,16 +231,16 @@ impl Held<'_> {
                     interrupt: &session.interrupt,
                 };
                 deploy.run().await?;
+                !was_up
             }
-        }
-        Ok(())
+        })
     }
 
-    /// Drives the journal's plan to its end.
+    /// Drives the journal's plan to its end; `brought_up` is what [`Self::bring`] answered.
     pub(super) async fn drive(
         &self,
-        journal: &Journal,
-        split: Split,
+        (journal, split): (&Journal, Split),
+        brought_up: bool,
         prompts: Prompts,
         session: &Session,
     ) -> Result<(Stopped, State), Failure> {
@@ -231,6 +254,7 @@ impl Held<'_> {
                     history: self.ground.history(),
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
+                    brought_up,
                     on_event: &|event| ui.show(&event),
                     on_release_event: &|event| ui.show(&event),
                 };
@@ -246,6 +270,7 @@ impl Held<'_> {
                     history: self.ground.history(),
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
+                    brought_up,
                     on_event: &|event| ui.show(&event),
                     on_release_event: &|event| ui.show(&event),
                 };
@@ -274,7 +299,9 @@ impl Held<'_> {
                     on_event: &on_event,
                 };
                 let simulated = client.state().await?.simulated;
-                let loser = end(&self.ground.router, &fleet, split, journal, promote).await?;
+                let ports = (&self.ground.router, &fleet);
+                let open = (split, journal);
+                let loser = canary::end(ports, &session.interrupt, open, promote).await?;
                 Ok(Ended { simulated, loser })
             }
             Hold::There { cluster, lock } => {
@@ -290,7 +317,8 @@ impl Held<'_> {
                     on_event: &|event| ui.show(&event),
                 };
                 let served = Served::read(cluster, &self.ground.release, &journal.candidate).await;
-                let loser = end(&traffic, &fleet, split, journal, promote).await?;
+                let (ports, open) = ((&traffic, &fleet), (split, journal));
+                let loser = canary::end(ports, &session.interrupt, open, promote).await?;
                 Ok(Ended {
                     simulated: served.is_ok_and(|served| served.simulated),
                     loser,
@@ -340,21 +368,4 @@ pub(super) struct Ended {
     pub(super) simulated: bool,
     /// Whether the loser could be ended; the traffic has moved all the same.
     pub(super) loser: Result<(), Error>,
-}
-
-async fn end(
-    traffic: &impl canary::Traffic,
-    fleet: &impl Fleet,
-    split: &Split,
-    journal: &Journal,
-    promote: bool,
-) -> Result<Result<(), Error>, Error> {
-    if promote {
-        fleet.ready(&journal.candidate, Weight::ALL).await?;
-        canary::promote(traffic, split, journal).await?;
-        Ok(fleet.promoted(&journal.candidate).await)
-    } else {
-        canary::roll_back(traffic, split, journal).await?;
-        Ok(fleet.refused(&journal.candidate).await)
-    }
 }

@@ -102,10 +102,10 @@ async fn resume(args: &ResumeArgs, session: &Session) -> Result<Outcome, Failure
     let held = ground.hold(&journal.run_id).await?;
     // What was read before the lock was ours may be old.
     let ended = match open(&ground).await {
-        Ok((split, journal)) => held.drive(&journal, split, prompts, session).await,
+        Ok((split, journal)) => held.drive((&journal, split), false, prompts, session).await,
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.let_go(session).await;
     answer(&ground, ended?, args.report.as_deref(), session)
 }
 
@@ -136,8 +136,9 @@ async fn end(
         }
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.let_go(session).await;
     let (split, journal, ended) = ended?;
+    let interrupted = session.interrupt.signals().any() && ended.loser.is_err();
     if let Err(error) = ended.loser {
         let text = format!("the traffic has moved, but the loser could not be ended: {error}");
         session.ui.show(&Event::Warning { text });
@@ -155,7 +156,7 @@ async fn end(
             candidate: VersionResult::new(&journal.candidate, &nothing),
         },
         seconds: canary::tally::seconds(now_ms().saturating_sub(started_ms)),
-        interrupted: false,
+        interrupted,
     });
-    Ok(outcome(verdict, false))
+    Ok(outcome(verdict, interrupted))
 }
