@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Ending, Error, Event, Stopped, Verdict, drive_fakes::*, journal::Journal, plan::OnInterrupt,
+    CanaryResult, Error, Event, RunEnd, Verdict, fakes::*, journal::Journal, plan::OnInterrupt,
 };
 use crate::interrupt::EndedBy;
 
@@ -22,17 +22,17 @@ fn hanging_in_room(call: usize) -> Scene {
     scene
 }
 
-async fn driven_until(scene: &Scene, calls: usize, act: impl FnOnce()) -> Stopped {
+async fn driven_until(scene: &Scene, calls: usize, act: impl FnOnce()) -> RunEnd {
     let mut measure = FakeMeasure::new(&scene.traffic);
     let asked = || scene.fleet().len() >= calls;
     let (stopped, ()) = tokio::join!(scene.drive(&mut measure), once(asked, act));
     stopped.unwrap()
 }
 
-fn ending(stopped: Stopped) -> Ending {
+fn ending(stopped: RunEnd) -> CanaryResult {
     match stopped {
-        Stopped::Ended(ending) => *ending,
-        Stopped::Frozen { .. } => panic!("frozen"),
+        RunEnd::Ended(ending) => *ending,
+        RunEnd::Frozen { .. } => panic!("frozen"),
     }
 }
 
@@ -56,7 +56,7 @@ async fn ctrl_c_while_room_is_made_freezes_the_share_in_force_and_a_later_run_go
         let mut scene = hanging_in_room(call);
         scene.on_terminal = true;
         let stopped = driven_until(&scene, call, || scene.trigger.interrupt()).await;
-        assert!(matches!(stopped, Stopped::Frozen { weight: w, .. } if w.percent() == weight));
+        assert!(matches!(stopped, RunEnd::Frozen { weight: w, .. } if w.percent() == weight));
         let split = scene.traffic.now();
         assert_eq!(split.weight.percent(), weight);
         let journal = Journal::read(&split.journal.unwrap()).unwrap();
@@ -195,7 +195,7 @@ async fn a_resumed_run_that_is_interrupted_at_once_is_frozen_or_taken_back() {
     person.trigger.interrupt();
     let mut measure = FakeMeasure::new(&person.traffic);
     let stopped = person.drive_journal(&person.journal(), &mut measure).await;
-    assert!(matches!(stopped.unwrap(), Stopped::Frozen { weight, .. } if weight.percent() == 10));
+    assert!(matches!(stopped.unwrap(), RunEnd::Frozen { weight, .. } if weight.percent() == 10));
     let split = person.traffic.now();
     assert_eq!(
         (split.weight.percent(), &split.journal.unwrap()["frozen"]),
@@ -316,7 +316,7 @@ async fn a_rollback_that_cannot_be_written_is_left_after_two_more_signals() {
         let events = scene.events.lock().unwrap();
         events
             .iter()
-            .any(|event| matches!(event, Event::Ruled { .. }))
+            .any(|event| matches!(event, Event::Decided { .. }))
     };
     let press = async {
         once(ruled, || scene.trigger.interrupt()).await;

@@ -8,20 +8,21 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    drive::{AGAIN, Drive, Stopped},
     error::Error,
     event::Event,
     journal::Journal,
+    pair::{Arm, Pair},
     ports::{Fleet, Measure},
     probe::{self, Probes, now_ms},
+    probe_transport::ProbeTransport,
     reading::{Chosen, Observed, Reading},
-    sample::{Arm, Felt},
-    way::Way,
+    run::{AGAIN, CanaryRun, RunEnd},
+    sample::Outcome,
 };
 use crate::{
     home::Home,
     interrupt::Interrupt,
-    load::{Prompts, ServerFigures},
+    load::{Prompts, ServerFigures, poll_figures},
     local::{Client, Observation, Phase, State},
     name::VersionId,
     release::{self, local::verdict},
@@ -38,13 +39,6 @@ const BLIND_MAX: Duration = Duration::from_secs(30);
 /// Pages of history: the ring holds seven.
 const PAGES_MAX: usize = 8;
 
-/// How often the engines' own metrics are read, and how long that may take.
-const FIGURES_EVERY: Duration = Duration::from_secs(1);
-const FIGURES_LIMIT: Duration = Duration::from_millis(800);
-
-/// Largest metrics page read.
-const FIGURES_BYTES_MAX: usize = 4 << 20;
-
 /// How long a version may take to become Ready again before a step.
 const READY_LIMIT: Duration = Duration::from_mins(2);
 const READY_POLL: Duration = Duration::from_millis(100);
@@ -58,10 +52,10 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The local gateway's own timing, paired probes and the engines' metrics.
 pub struct LocalMeasure {
     client: Client,
-    versions: [VersionId; 2],
+    versions: Pair<VersionId>,
     after: u64,
     probes: Option<Probes>,
-    figures: Arc<Mutex<[ServerFigures; 2]>>,
+    figures: Arc<Mutex<Pair<ServerFigures>>>,
     blind_since: Option<std::time::Instant>,
     _scrape: JoinSet<()>,
 }
@@ -70,15 +64,18 @@ impl LocalMeasure {
     pub fn new(
         client: &Client,
         state: &State,
-        versions: [VersionId; 2],
+        versions: Pair<VersionId>,
         probes: Option<Probes>,
     ) -> Self {
-        let figures = Arc::new(Mutex::new(<[ServerFigures; 2]>::default()));
+        let figures = Arc::new(Mutex::new(Pair::<ServerFigures>::default()));
         let mut scrape = JoinSet::new();
-        for (at, version) in versions.iter().enumerate() {
+        for (arm, version) in Arm::BOTH.zip(versions.as_ref()).into_array() {
             let port = state.version(version).and_then(|known| known.port);
             if let Some(port) = port {
-                scrape.spawn(watch(port, at, Arc::clone(&figures)));
+                let figures = Arc::clone(&figures);
+                scrape.spawn(poll_figures(port, move |read| {
+                    figures.lock().unwrap_or_else(PoisonError::into_inner)[arm] = read;
+                }));
             }
         }
         Self {
@@ -93,25 +90,19 @@ impl LocalMeasure {
     }
 
     fn observed(&self, seen: &Observation) -> Option<Observed> {
-        let arm = if seen.version == self.versions[0] {
-            Arm::Live
-        } else if seen.version == self.versions[1] {
-            Arm::Candidate
-        } else {
-            return None;
-        };
+        let arm = self.versions.arm_of(&seen.version)?;
         let last = seen.path.rsplit('/').next().unwrap_or_default();
         if !INFERENCE.contains(&last) {
             return None;
         }
-        // Who leaves after the first token has felt it; who leaves before has given up.
+        // A user who left after the first token was served; one who left before gave up.
         let left = seen.status == CLIENT_CLOSED_REQUEST && seen.ttft_ms.is_some();
         let failed = seen.failed.is_some() && !left;
         Some(Observed {
             started_ms: seen.at_ms,
             ended_ms: seen.at_ms + whole(seen.e2e_ms),
             arm,
-            felt: Felt {
+            outcome: Outcome {
                 failed,
                 ttft_ms: seen.ttft_ms.filter(|_| !failed),
                 tpot_ms: seen.tpot_ms.filter(|_| !failed),
@@ -203,37 +194,6 @@ fn whole(ms: f64) -> u64 {
     ms.max(0.0) as u64
 }
 
-/// Reads one engine's metrics for as long as it is polled.
-async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
-    let Ok(client) = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(FIGURES_LIMIT)
-        .build()
-    else {
-        return;
-    };
-    let url = format!("http://127.0.0.1:{port}/metrics");
-    loop {
-        if let Some(text) = fetch(&client, &url).await {
-            let read = ServerFigures::parse(&text);
-            figures.lock().unwrap_or_else(PoisonError::into_inner)[at] = read;
-        }
-        tokio::time::sleep(FIGURES_EVERY).await;
-    }
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Option<String> {
-    let mut response = client.get(url).send().await.ok()?;
-    let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.ok()? {
-        body.extend_from_slice(&bytes);
-        if body.len() > FIGURES_BYTES_MAX {
-            return None;
-        }
-    }
-    String::from_utf8(body).ok()
-}
-
 /// The engines of this machine: one process a version carries any share.
 pub struct LocalFleet<'a> {
     pub home: &'a Home,
@@ -303,10 +263,10 @@ pub async fn drive(
     journal: &Journal,
     split: Split,
     prompts: Prompts,
-) -> Result<(Stopped, super::State), Error> {
+) -> Result<(RunEnd, super::RunState), Error> {
     let state = setting.client.state().await?;
-    let versions = [journal.live.clone(), journal.candidate.clone()];
-    for version in &versions {
+    let versions = Pair::new(&journal.live, &journal.candidate);
+    for version in versions.into_array() {
         if state.version(version).is_none() {
             return Err(Error::NotUp {
                 release: setting.client.release().to_string(),
@@ -314,7 +274,7 @@ pub async fn drive(
             });
         }
     }
-    let models = versions.each_ref().map(|version| {
+    let models = versions.map(|version| {
         let known = state.version(version);
         known.map_or("", |known| known.engine.served_model.as_str())
     });
@@ -324,19 +284,19 @@ pub async fn drive(
             url: setting.router.endpoint().to_owned(),
             host: None,
         };
-        let way = Way::through(&gateway, versions.each_ref().map(ToString::to_string))?;
-        Some(probe::start(way, models, prompts, rate))
+        let transport = ProbeTransport::through(&gateway, versions.map(ToString::to_string))?;
+        Some(probe::start(transport, models, prompts, rate))
     } else {
         None
     };
-    let mut measure = LocalMeasure::new(setting.client, &state, versions, probes);
+    let mut measure = LocalMeasure::new(setting.client, &state, versions.map(Clone::clone), probes);
     let fleet = LocalFleet {
         home: setting.home,
         client: setting.client,
         history: setting.history,
         on_event: setting.on_release_event,
     };
-    let drive = Drive {
+    let drive = CanaryRun {
         traffic: setting.router,
         measure: &mut measure,
         fleet: &fleet,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::Rules;
 use crate::{header_match::HeaderMatch, weight::Weight};
 
-/// Chance of a wrong ruling in a whole run.
+/// Chance of a wrong decision in a whole run.
 pub const ALPHA: f64 = 0.01;
 
 /// Canary requests a second, of any kind, below which nothing can be decided in a
@@ -17,7 +17,7 @@ pub const RATE_MIN: f64 = 0.2;
 /// Weights one run may pass through; more would only thin out α.
 const STEPS_MAX: usize = 20;
 
-/// What is done when time is up without a ruling.
+/// What is done when time is up without a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUndecided {
@@ -43,7 +43,7 @@ pub struct Plan {
     steps: Vec<Weight>,
     /// Whether everything moves to the candidate once the last step is not worse.
     pub promote: bool,
-    /// A/B: measure and report, but act on no ruling.
+    /// A/B: measure and report, but act on no decision.
     pub hold: bool,
     /// A/B by a header: who sends it meets the candidate, all others live; the only step is 0.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +84,7 @@ pub enum PlanError {
     TooMany(usize),
     #[error("a weight of 0% compares by probes only, and --probe-rate 0 turns them off")]
     NoEvidence,
-    #[error("--hold acts on no ruling, so it cannot go with --promote or with steps")]
+    #[error("--hold acts on no decision, so it cannot go with --promote or with steps")]
     HoldActs,
     #[error(
         "--match sends by a header, not by shares: it goes with --hold, without a weight or steps"

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     canary::{
-        self, Ending, State, Stopped, Verdict,
+        self, CanaryResult, RunEnd, RunState, Verdict,
         journal::{Journal, run_id},
         plan::{Asked, OnInterrupt, OnUndecided, Plan},
         probe::now_ms,
@@ -84,7 +84,7 @@ struct StartArgs {
     /// Prompts for the probes, as JSON lines; built-in ones if left out
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
-    /// What to do when the time is over without a ruling
+    /// What to do when the time is over without a decision
     #[arg(long, value_enum, default_value_t = values::Undecided::Restore)]
     on_undecided: values::Undecided,
     /// What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal
@@ -317,17 +317,17 @@ async fn wanted(
 /// Says how it ended, and writes the report.
 fn answer(
     ground: &Ground,
-    (stopped, state): (Stopped, State),
+    (stopped, state): (RunEnd, RunState),
     report: Option<&std::path::Path>,
     session: &Session,
 ) -> Result<Outcome, Failure> {
     match stopped {
-        Stopped::Frozen { weight, matches } => {
+        RunEnd::Frozen { weight, matches } => {
             let part = part(weight.percent(), matches.as_ref());
             Err(frozen(ground, &part))
         }
-        Stopped::Ended(ending) => {
-            let ending: &Ending = &ending;
+        RunEnd::Ended(ending) => {
+            let ending: &CanaryResult = &ending;
             // The verdict first: a disk that is full by now must not swallow it.
             session.ui.answer(ending);
             if let Some(path) = report {

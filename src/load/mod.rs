@@ -43,7 +43,7 @@ pub use self::{
     request::{Api, Body, Shape},
     run::{Finish as RunFinish, run},
     schedule::{Arrival, ArrivalError, Rate, RateError, Schedule},
-    scrape::ServerFigures,
+    scrape::{ServerFigures, poll_figures},
     summary::{
         Added, ClientReport, DELIVERED_MIN, Good, Measured, Offered, Record, Requests, Summary,
         TokenSource, Tokens, Verdict,

@@ -105,7 +105,7 @@ pub(super) async fn watch(client: &Client, base: &Url, on_figures: impl Fn(Serve
         return;
     };
     loop {
-        let reading = tokio::time::timeout(READING_MAX, read(client, &url)).await;
+        let reading = tokio::time::timeout(READING_MAX, read(client.http(), &url)).await;
         match reading {
             Ok(Some(text)) => {
                 let figures = ServerFigures::parse(&text);
@@ -122,8 +122,24 @@ pub(super) async fn watch(client: &Client, base: &Url, on_figures: impl Fn(Serve
     }
 }
 
-async fn read(client: &Client, url: &Url) -> Option<String> {
-    let mut response = client.http().get(url.clone()).send().await.ok()?;
+/// Reads `/metrics` of a server on this machine each second for as long as it is polled; while
+/// there is no answer, the figures stay.
+pub async fn poll_figures(port: u16, on_figures: impl Fn(ServerFigures)) {
+    let url = format!("http://127.0.0.1:{port}/metrics").parse();
+    let (Ok(url), Ok(http)) = (url, reqwest::Client::builder().no_proxy().build()) else {
+        return;
+    };
+    loop {
+        let reading = tokio::time::timeout(READING_MAX, read(&http, &url)).await;
+        if let Ok(Some(text)) = reading {
+            on_figures(ServerFigures::parse(&text));
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn read(http: &reqwest::Client, url: &Url) -> Option<String> {
+    let mut response = http.get(url.clone()).send().await.ok()?;
     if response.status() != http::StatusCode::OK {
         return None;
     }

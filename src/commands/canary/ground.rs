@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     canary::{
-        self, Error, Event, State, Stopped,
+        self, Error, Event, RunEnd, RunState,
         cluster::{ClusterFleet, Locked},
         journal::Journal,
         local::LocalFleet,
@@ -243,7 +243,7 @@ impl Held<'_> {
         brought_up: bool,
         prompts: Prompts,
         session: &Session,
-    ) -> Result<(Stopped, State), Failure> {
+    ) -> Result<(RunEnd, RunState), Failure> {
         let ui = &session.ui;
         let driven = match &self.hold {
             Hold::Here { home, client, .. } => {

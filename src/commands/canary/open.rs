@@ -5,18 +5,15 @@ use std::path::PathBuf;
 use super::{answer, ground::Ground, outcome, values};
 use crate::{
     canary::{
-        self, Ending, Event, SplitResult, Verdict, VersionResult, Versions,
-        journal::Journal,
-        open::{OpenCanary, Whereabouts},
-        probe::now_ms,
-        share::Share,
-        tally::Side,
+        self, CanaryResult, Event, SplitResult, Verdict, VersionResult, Versions, journal::Journal,
+        open::OpenCanary, probe::now_ms, proof::Share, tally::VersionTally,
     },
     commands::{
         Session,
         release_args::{self, ReleaseArgs},
     },
     error::{Failure, Outcome},
+    release::status::CanaryState,
     traffic::Split,
     weight::Weight,
 };
@@ -85,7 +82,7 @@ async fn status(release: &ReleaseArgs, session: &Session) -> Result<Outcome, Fai
     let (split, journal) = open(&ground).await?;
     let holder = ground.holder().await?;
     let open = OpenCanary::new(ground.release.as_str(), &journal, &split, holder);
-    let abandoned = matches!(open.whereabouts, Whereabouts::Abandoned);
+    let abandoned = matches!(open.state, CanaryState::Abandoned);
     session.ui.answer(&open);
     Ok(if abandoned {
         Outcome::Undecided
@@ -143,8 +140,8 @@ async fn end(
         let text = format!("the traffic has moved, but the loser could not be ended: {error}");
         session.ui.show(&Event::Warning { text });
     }
-    let nothing = Side::default();
-    session.ui.answer(&Ending {
+    let nothing = VersionTally::default();
+    session.ui.answer(&CanaryResult {
         verdict,
         release: ground.release.to_string(),
         weight: weight.percent(),

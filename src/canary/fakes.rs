@@ -11,10 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    Chosen, Drive, Ending, Error, Event, Fleet, Look, Measure, Observed, Reading, Stopped, Traffic,
+    CanaryResult, CanaryRun, Chosen, Error, Event, Fleet, Measure, Observed, Reading, RunEnd,
+    SplitProbe, Traffic,
     journal::Journal,
+    pair::Arm,
     plan::{Asked, Plan, tests::asked},
-    sample::{Arm, Felt},
+    sample::Outcome,
 };
 use crate::{
     cluster::{
@@ -188,9 +190,9 @@ pub(super) struct FakeMeasure<'a> {
     pub(super) failing: f64,
     /// How much of the asked share really arrives.
     pub(super) obeyed: f64,
-    /// The weight that looks are sent by, where there are looks.
-    pub(super) looks_by: Option<u8>,
-    /// Whether the gateway sends by the header of a match, where there are looks with it.
+    /// The weight that split probes are sent by, where there are any.
+    pub(super) probes_by: Option<u8>,
+    /// Whether the gateway sends by the header of a match, where split probes carry it.
     pub(super) heeds_header: Option<bool>,
     pub(super) at_s: Option<(u64, Box<dyn FnOnce() + Send + 'a>)>,
 }
@@ -205,27 +207,27 @@ impl<'a> FakeMeasure<'a> {
             slower: 1.0,
             failing: 0.0,
             obeyed: 1.0,
-            looks_by: None,
+            probes_by: None,
             heeds_header: None,
             at_s: None,
         }
     }
 
-    fn looks(&self, now_ms: u64) -> Vec<Look> {
+    fn split_probes(&self, now_ms: u64) -> Vec<SplitProbe> {
         let by_header = self.heeds_header.map(|heeds| {
             let (arm, weight) = if heeds {
                 (Arm::Candidate, 100)
             } else {
                 (Arm::Live, 0)
             };
-            let with_it = Look {
+            let with_it = SplitProbe {
                 arm: Some(arm),
                 matched: true,
-                ..look(now_ms, weight)
+                ..split_probe(now_ms, weight)
             };
-            [look(now_ms, 0), with_it]
+            [split_probe(now_ms, 0), with_it]
         });
-        let by_share = self.looks_by.map(|by| look(now_ms, by));
+        let by_share = self.probes_by.map(|by| split_probe(now_ms, by));
         by_share
             .into_iter()
             .chain(by_header.into_iter().flatten())
@@ -246,7 +248,7 @@ impl<'a> FakeMeasure<'a> {
             started_ms: at_ms,
             ended_ms: at_ms,
             arm: if candidate { Arm::Candidate } else { Arm::Live },
-            felt: Felt {
+            outcome: Outcome {
                 failed,
                 ttft_ms: (!failed).then(|| 200.0 * slower * (0.3 * normal).exp()),
                 tpot_ms: (!failed).then(|| 10.0 * (0.05 * normal).exp()),
@@ -257,8 +259,8 @@ impl<'a> FakeMeasure<'a> {
     }
 }
 
-fn look(started_ms: u64, by: u8) -> Look {
-    Look {
+fn split_probe(started_ms: u64, by: u8) -> SplitProbe {
+    SplitProbe {
         started_ms,
         arm: Some(Arm::Live),
         weight: Some(by),
@@ -300,7 +302,7 @@ impl Measure for FakeMeasure<'_> {
         Ok(Reading {
             now_ms,
             requests: (0..count).map(|_| self.observed(now_ms)).collect(),
-            looks: self.looks(now_ms),
+            split_probes: self.split_probes(now_ms),
             ..Reading::default()
         })
     }
@@ -389,7 +391,7 @@ impl Scene {
         }
     }
 
-    pub(super) async fn drive(&self, measure: &mut FakeMeasure<'_>) -> Result<Stopped, Error> {
+    pub(super) async fn drive(&self, measure: &mut FakeMeasure<'_>) -> Result<RunEnd, Error> {
         self.drive_journal(&self.journal(), measure).await
     }
 
@@ -398,8 +400,8 @@ impl Scene {
         &self,
         journal: &Journal,
         measure: &mut FakeMeasure<'_>,
-    ) -> Result<Stopped, Error> {
-        let drive = Drive {
+    ) -> Result<RunEnd, Error> {
+        let drive = CanaryRun {
             traffic: &self.traffic,
             measure,
             fleet: &self.fleet,
@@ -414,10 +416,10 @@ impl Scene {
         ended.map(|(stopped, _)| stopped)
     }
 
-    pub(super) async fn ending(&self, measure: &mut FakeMeasure<'_>) -> Ending {
+    pub(super) async fn ending(&self, measure: &mut FakeMeasure<'_>) -> CanaryResult {
         match self.drive(measure).await.unwrap() {
-            Stopped::Ended(ending) => *ending,
-            Stopped::Frozen { .. } => panic!("frozen"),
+            RunEnd::Ended(ending) => *ending,
+            RunEnd::Frozen { .. } => panic!("frozen"),
         }
     }
 

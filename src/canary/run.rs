@@ -7,16 +7,16 @@
 use std::{pin::pin, time::Duration};
 
 use super::{
-    ending::{Ending, Verdict},
     error::{Error, four_commands},
     event::{Begun, Event},
     journal::Journal,
-    judge::Ruling,
+    judge::Decision,
     plan::{OnInterrupt, OnUndecided},
     ports::{Fleet, Measure, Traffic, promote, roll_back},
     reading::Reading,
     reason::reason_of,
-    state::State,
+    result::{CanaryResult, Verdict},
+    state::RunState,
 };
 use crate::{
     header_match::HeaderMatch,
@@ -28,8 +28,8 @@ use crate::{
 
 /// How `drive` came to its end.
 #[derive(Debug)]
-pub enum Stopped {
-    Ended(Box<Ending>),
+pub enum RunEnd {
+    Ended(Box<CanaryResult>),
     /// The weight stays, the journal stays open.
     Frozen {
         weight: Weight,
@@ -44,7 +44,7 @@ pub const AGAIN: Duration = Duration::from_secs(3);
 const GRACE: Duration = Duration::from_millis(900);
 
 /// One run's ends to the world.
-pub struct Drive<'a, T, M, F> {
+pub struct CanaryRun<'a, T, M, F> {
     pub traffic: &'a T,
     pub measure: &'a mut M,
     pub fleet: &'a F,
@@ -96,10 +96,14 @@ fn is_unmoved(split: &Split) -> bool {
     split.journal.is_none() && split.weight == Weight::ZERO && split.matches.is_none()
 }
 
-impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
+impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
     /// Drives `journal`'s plan from its step on; `split` is what stands now. Hands back the
     /// state too, for the report.
-    pub async fn run(mut self, journal: &Journal, split: Split) -> Result<(Stopped, State), Error> {
+    pub async fn run(
+        mut self,
+        journal: &Journal,
+        split: Split,
+    ) -> Result<(RunEnd, RunState), Error> {
         let before = split.clone();
         let driven = self.drive(journal, split).await;
         if driven.is_err() && is_unmoved(&before) {
@@ -116,7 +120,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         &mut self,
         journal: &Journal,
         mut split: Split,
-    ) -> Result<(Stopped, State), Error> {
+    ) -> Result<(RunEnd, RunState), Error> {
         let interrupt = self.interrupt;
         let history = tokio::select! {
             biased;
@@ -127,7 +131,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             now_ms: self.measure.now_ms(),
             ..Reading::default()
         });
-        let mut state = State::new(journal, &history, self.simulated);
+        let mut state = RunState::new(journal, &history, self.simulated);
         let signals = interrupt.signals();
         if signals.any() {
             let stopped = self.interrupted(&state, &split, signals).await?;
@@ -190,7 +194,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         }
     }
 
-    fn begun(&self, state: &State, weight: Weight) {
+    fn begun(&self, state: &RunState, weight: Weight) {
         let (journal, rules) = (state.journal(), *state.judge().rules());
         let (noise, noise_blocks) = state.judge().noise();
         (self.on_event)(Event::Begun(Box::new(Begun {
@@ -207,14 +211,14 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
             noise_blocks,
             live_per_s: state.live_per_s(),
             probes_per_s: journal.plan.probe_rate,
-            reach: state.reach(weight),
+            detectable: state.detectable(weight),
             simulated: self.simulated,
         })));
     }
 
     /// Waits until the candidate can carry `weight`. A signal comes first, also where the fleet
     /// sees it too and calls it a failure.
-    async fn room(&self, state: &State, weight: Weight) -> Room {
+    async fn room(&self, state: &RunState, weight: Weight) -> Room {
         let candidate = &state.journal().candidate;
         let ready = tokio::select! {
             biased;
@@ -230,7 +234,12 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     }
 
     /// Makes room, then sets the weight of `step` in one write, the journal with it.
-    async fn raise(&self, state: &mut State, split: &Split, step: usize) -> Result<Raise, Error> {
+    async fn raise(
+        &self,
+        state: &mut RunState,
+        split: &Split,
+        step: usize,
+    ) -> Result<Raise, Error> {
         let plan = state.journal().plan.clone();
         let weight = plan.weight(step);
         match self.room(state, weight).await {
@@ -291,7 +300,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
 
     async fn write(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         (weight, matches): (Weight, Option<HeaderMatch>),
         change: impl FnOnce(&mut Journal) + Send,
@@ -313,7 +322,7 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     }
 
     /// Measures one weight until something is decided.
-    async fn step(&mut self, state: &mut State, split: &Split) -> Result<StepEnd, Error> {
+    async fn step(&mut self, state: &mut RunState, split: &Split) -> Result<StepEnd, Error> {
         let plan = state.journal().plan.clone();
         let deadline_ms = state.now_ms() + plan.step_limit_s * 1_000;
         loop {
@@ -336,21 +345,21 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
                     signals = self.interrupt.any() => return Ok(StepEnd::Interrupted(signals)),
                 }
             }
-            if let Some((ruling, reason)) = state.ruling().filter(|_| !plan.hold) {
-                (self.on_event)(Event::Ruled {
+            if let Some((decision, reason)) = state.decision().filter(|_| !plan.hold) {
+                (self.on_event)(Event::Decided {
                     weight: state.journal().weight(),
-                    ruling,
+                    decision,
                     reason: reason.clone(),
                 });
-                return Ok(match ruling {
-                    Ruling::Worse { .. } => StepEnd::Worse(reason),
-                    Ruling::NotWorse | Ruling::Open => StepEnd::NotWorse(reason),
+                return Ok(match decision {
+                    Decision::Worse { .. } => StepEnd::Worse(reason),
+                    Decision::NotWorse | Decision::Open => StepEnd::NotWorse(reason),
                 });
             }
             match state.undecided(deadline_ms) {
                 Some(reason) if !plan.hold => return Ok(StepEnd::Undecided(reason)),
                 Some(_) if state.now_ms() >= deadline_ms => {
-                    let ruled = state.ruling().map(|(_, reason)| reason);
+                    let ruled = state.decision().map(|(_, reason)| reason);
                     let reason = ruled.unwrap_or_else(|| state.compared());
                     return Ok(StepEnd::HeldOut(reason));
                 }
@@ -384,10 +393,10 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     /// has judged.
     async fn too_quiet(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         reason: String,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         if !is_unmoved(split) && !is_held(split) {
             return self.give_up(state, split, reason).await;
         }
@@ -402,11 +411,11 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     /// The candidate cannot carry its next weight: it keeps the share that was judged.
     async fn no_room(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         judged: Option<String>,
         (weight, error): (Weight, Error),
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         if error.is_conflict() || (judged.is_none() && is_unmoved(split)) {
             return Err(error);
         }
@@ -434,10 +443,10 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
 
     async fn promote(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         reason: String,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         let journal = state.journal();
         match self.room(state, Weight::ALL).await {
             Room::Ready => {}
@@ -465,11 +474,11 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
 
     async fn hold(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         verdict: Verdict,
         reason: String,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         let share = (split.weight, split.matches.clone());
         self.stay(state, split, share, (verdict, reason)).await
     }
@@ -477,11 +486,11 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     /// Ends with `share` in force and the journal open.
     async fn stay(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         share: (Weight, Option<HeaderMatch>),
         (verdict, reason): (Verdict, String),
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         let weight = share.0;
         let write = self.write(state, split, share, |journal| journal.held = true);
         match self.until_signalled(Signals::default(), write).await {
@@ -496,11 +505,11 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
 
     async fn roll_back(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         verdict: Verdict,
         reason: String,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         let journal = state.journal();
         self.take_back(split, journal).await?;
         let ended = self.fleet.refused(&journal.candidate);
@@ -553,10 +562,10 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     /// Time is up: back to what was before the run, or stay.
     async fn give_up(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         reason: String,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         let journal = state.journal();
         let verdict = Verdict::Undecided;
         match journal.plan.on_undecided {
@@ -580,10 +589,10 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
     /// The first Ctrl-C at a terminal freezes what stands; any other signal takes it back.
     async fn interrupted(
         &self,
-        state: &State,
+        state: &RunState,
         split: &Split,
         signals: Signals,
-    ) -> Result<Stopped, Error> {
+    ) -> Result<RunEnd, Error> {
         if is_unmoved(split) {
             let reason = format!("{} before anything moved", reason_of(signals));
             let mut ending = state.ending(Verdict::Aborted, Weight::ZERO, reason);
@@ -622,25 +631,25 @@ impl<T: Traffic, M: Measure, F: Fleet> Drive<'_, T, M, F> {
         if asked && again.await.is_ok() {
             return self.back(state, &frozen, "interrupted twice").await;
         }
-        Ok(Stopped::Frozen { weight, matches })
+        Ok(RunEnd::Frozen { weight, matches })
     }
 
-    async fn back(&self, state: &State, split: &Split, reason: &str) -> Result<Stopped, Error> {
+    async fn back(&self, state: &RunState, split: &Split, reason: &str) -> Result<RunEnd, Error> {
         let reason = reason.to_owned();
         let stopped = self
             .roll_back(state, split, Verdict::Aborted, reason)
             .await?;
         Ok(match stopped {
-            Stopped::Ended(mut ending) => {
+            RunEnd::Ended(mut ending) => {
                 ending.interrupted = true;
-                Stopped::Ended(ending)
+                RunEnd::Ended(ending)
             }
-            frozen @ Stopped::Frozen { .. } => frozen,
+            frozen @ RunEnd::Frozen { .. } => frozen,
         })
     }
 
-    fn ended(&self, mut ending: Ending) -> Stopped {
+    fn ended(&self, mut ending: CanaryResult) -> RunEnd {
         ending.release = self.traffic.name();
-        Stopped::Ended(Box::new(ending))
+        RunEnd::Ended(Box::new(ending))
     }
 }
