@@ -6,6 +6,7 @@ use crate::{
     load, local,
     name::VersionId,
     release, traffic,
+    weight::Weight,
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,10 @@ pub enum Error {
         waited_s: u64,
         source: local::Error,
     },
+    #[error(
+        "interrupted while the traffic of {release} was taken back: the candidate keeps {weight}"
+    )]
+    LeftAt { release: String, weight: Weight },
 }
 
 impl Explain for Error {
@@ -61,6 +66,7 @@ impl Explain for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Open { .. } => Kind::Conflict,
+            Self::LeftAt { .. } => Kind::Interrupted,
             Self::Plan(_)
             | Self::NothingToCanary { .. }
             | Self::NoneOpen { .. }
@@ -77,6 +83,7 @@ impl Explain for Error {
             ],
             Self::NoneOpen { release } => vec![format!("infer canary {release} --weight 10")],
             Self::NotUp { .. } => vec!["bring it up with `infer deploy --no-traffic`".to_owned()],
+            Self::LeftAt { release, .. } => vec![format!("infer canary abort {release}")],
             Self::Blind { release, .. } => vec![
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),

@@ -13,7 +13,7 @@ use rand_distr::{Binomial, ChiSquared, Distribution, Poisson, StandardNormal};
 use super::{
     evidence::{MetricBlock, Moments},
     failures::Requests,
-    judge::{Block, Judge, Rules, Ruling},
+    judge::{Block, Decision, Judge, Rules},
 };
 use crate::load::quantile::nearest_rank;
 
@@ -153,14 +153,14 @@ fn run(world: World, seed: u64) -> Said {
     let mut said = Said::default();
     for block in 1..=BLOCKS {
         judge.observe(&rollout.block());
-        let standing = judge.standing();
+        let summary = judge.summary();
         let now = Some(5 * block);
-        match standing.ruling {
-            Ruling::Worse { .. } => said.worse = said.worse.or(now),
-            Ruling::NotWorse => said.not_worse = said.not_worse.or(now),
-            Ruling::Open => {}
+        match summary.decision {
+            Decision::Worse { .. } => said.worse = said.worse.or(now),
+            Decision::NotWorse => said.not_worse = said.not_worse.or(now),
+            Decision::Open => {}
         }
-        if standing.ttft.ln_e_not_worse >= standing.ln_threshold {
+        if summary.ttft.ln_e_not_worse >= summary.ln_threshold {
             said.ttft_not_worse = said.ttft_not_worse.or(now);
         }
     }

@@ -1,12 +1,12 @@
 //! `infer canary`: a share of the traffic to the wanted version, and back if users would feel it.
 
-mod ground;
 mod open;
+mod session;
 mod values;
 
 use std::path::PathBuf;
 
-use self::ground::{Bring, CanarySession};
+use self::session::{Bring, CanarySession};
 use super::{
     Session,
     held::Held,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     canary::{
-        self, Ending, State, Stopped, Verdict,
+        self, CanaryResult, RunEnd, RunState, Verdict,
         journal::{Journal, run_id},
         plan::{Asked, OnInterrupt, OnUndecided, Plan},
         probe::now_ms,
@@ -86,7 +86,7 @@ struct StartArgs {
     /// Prompts for the probes, as JSON lines; built-in ones if left out
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
-    /// What to do when the time is over without a ruling
+    /// What to do when the time is over without a decision
     #[arg(long, value_enum, default_value_t = values::Undecided::Restore)]
     on_undecided: values::Undecided,
     /// What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal
@@ -123,53 +123,86 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let prompts = values::prompts(args.prompts.as_deref())?;
     values::writable(args.report.as_deref())?;
     let home = release_args::home()?;
-    let ground = CanarySession::find(args.release.find(&home)?).await?;
+    let canary = CanarySession::find(args.release.find(&home)?).await?;
     let run = run_id(now_ms(), std::process::id());
-    let held = ground.hold(run.clone()).await?;
-    let ended = match prepare(args, plan, run, &ground, &held, session).await {
-        Ok((journal, split)) => ground.drive(&held, &journal, split, prompts, session).await,
+    let held = canary.hold(run.clone()).await?;
+    let ended = match prepare(args, plan, run, &canary, &held, session).await {
+        Ok(ready) => {
+            let run = (&ready.journal, ready.split);
+            canary
+                .drive(&held, run, ready.brought_up, prompts, session)
+                .await
+        }
         Err(failure) => Err(failure),
     };
     held.release(ended.is_ok(), session).await;
-    answer(&ground, ended?, args.report.as_deref(), session)
+    answer(&canary, ended?, args.report.as_deref(), session)
 }
 
-/// The candidate up, and the journal of the run that is to come.
+/// A run that can be driven.
+struct Prepared {
+    journal: Journal,
+    split: Split,
+    /// Whether the candidate was not up before.
+    brought_up: bool,
+}
+
+/// The candidate up, and the journal of the run that is to come, or of the abandoned one that
+/// this command began.
 async fn prepare(
     args: &StartArgs,
     plan: Plan,
     run: String,
-    ground: &CanarySession,
+    release: &CanarySession,
     held: &Held<'_>,
     session: &Session,
-) -> Result<(Journal, Split), Failure> {
-    ground.settle(held, session).await?;
-    let split = ground.router.read().await?;
-    let before = held_run(&split, ground.release.as_str())?;
-    let first = plan.steps()[0];
-    if plan.splits_traffic() {
-        ground.router.splits(plan.matches.as_ref()).await?;
+) -> Result<Prepared, Failure> {
+    let name = release.release.as_str();
+    // What an earlier run left half done would be in the way of this one.
+    release.settle(held, session).await?;
+    let split = release.router.read().await?;
+    let before = OpenRun::of(&split)?;
+    if before.is_refused(&plan) {
+        return Err(open(&split, name).into());
     }
-    let candidate = wanted(args, first, &split, ground, held, session).await?;
+    if plan.splits_traffic() {
+        release.router.splits(plan.matches.as_ref()).await?;
+    }
+    let first = plan.weight(0);
+    let (candidate, brought_up) = wanted(args, first, &split, release, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
-    if before
-        .as_ref()
-        .is_some_and(|before| before.candidate != candidate)
-    {
-        return Err(open(&split, ground.release.as_str()).into());
-    }
-    let split = ground.router.read().await?;
-    let journal = Journal {
+    let run_id = match before {
+        OpenRun::None => run,
+        OpenRun::Frozen => return Err(open(&split, name).into()),
+        OpenRun::Held(before) | OpenRun::Abandoned(before) if before.candidate != candidate => {
+            return Err(open(&split, name).into());
+        }
+        OpenRun::Abandoned(journal) => {
+            let (step, steps) = (journal.step + 1, journal.plan.steps().len());
+            let text = format!(
+                "run {} was abandoned at {}: it goes on at step {step} of {steps}",
+                journal.run_id, split.weight
+            );
+            session.ui.show(&canary::Event::Note { text });
+            return Ok(Prepared {
+                journal,
+                split,
+                brought_up,
+            });
+        }
         // A held run goes on under its own name: it owns the split.
-        run_id: before.map_or(run, |before| before.run_id),
+        OpenRun::Held(before) => before.run_id,
+    };
+    let split = release.router.read().await?;
+    let journal = Journal {
+        run_id,
         live: split.live.clone(),
         candidate,
         step: 0,
         original_weight: split.weight,
         original_match: split.matches.clone(),
-        original_candidate: split.candidate.clone(),
         started_ms: now_ms(),
         updated_ms: now_ms(),
         deadline_ms: 0,
@@ -177,7 +210,11 @@ async fn prepare(
         held: false,
         plan,
     };
-    Ok((journal, split))
+    Ok(Prepared {
+        journal,
+        split,
+        brought_up,
+    })
 }
 
 fn plan(args: &StartArgs) -> Result<Plan, Failure> {
@@ -203,16 +240,37 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
     Ok(Plan::new(&asked).map_err(canary::Error::from)?)
 }
 
-/// The journal of a held run, which a new one may go on from; any other open run refuses.
-fn held_run(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
-    let Some(value) = &split.journal else {
-        return Ok(None);
-    };
-    let journal = Journal::read(value).map_err(canary::Error::from)?;
-    if journal.held {
-        Ok(Some(journal))
-    } else {
-        Err(open(split, release).into())
+/// The run that owns the split; no process drives it, for the lock is ours.
+enum OpenRun {
+    None,
+    /// A new run may go on from it.
+    Held(Journal),
+    /// Its operator stopped it: `resume` goes on, no other run.
+    Frozen,
+    /// Its process is gone; the same command takes it over.
+    Abandoned(Journal),
+}
+
+impl OpenRun {
+    fn of(split: &Split) -> Result<Self, Failure> {
+        let Some(value) = &split.journal else {
+            return Ok(Self::None);
+        };
+        let journal = Journal::read(value).map_err(canary::Error::from)?;
+        Ok(match (journal.held, journal.frozen) {
+            (true, _) => Self::Held(journal),
+            (_, true) => Self::Frozen,
+            _ => Self::Abandoned(journal),
+        })
+    }
+
+    /// Whether it stands in the way of a run by `plan`.
+    fn is_refused(&self, plan: &Plan) -> bool {
+        match self {
+            Self::None | Self::Held(_) => false,
+            Self::Frozen => true,
+            Self::Abandoned(journal) => !journal.plan.is_same(plan),
+        }
     }
 }
 
@@ -225,20 +283,20 @@ fn open(split: &Split, release: &str) -> canary::Error {
     }
 }
 
-/// The candidate, up and after its first token.
+/// The candidate, up and after its first token, and whether this run brought it up.
 async fn wanted(
     args: &StartArgs,
     weight: Weight,
     split: &Split,
-    ground: &CanarySession,
+    release: &CanarySession,
     held: &Held<'_>,
     session: &Session,
-) -> Result<VersionId, Failure> {
+) -> Result<(VersionId, bool), Failure> {
     if let Some(version) = &args.version {
-        return Ok(version.clone());
+        return Ok((version.clone(), false));
     }
-    let Some(spec) = &ground.spec else {
-        let waiting = split.candidate.clone();
+    let Some(spec) = &release.spec else {
+        let waiting = split.candidate.clone().map(|waiting| (waiting, false));
         return waiting.ok_or_else(|| {
             Failure::usage("no infer.yaml says which version is wanted")
                 .hint("run it beside infer.yaml, or name a version that is up with --version")
@@ -247,7 +305,7 @@ async fn wanted(
     let wanted = Resolved::new(spec, args.image.as_ref(), args.lock.as_deref())?;
     // An open split belongs to its run; and what is up and waiting is up.
     if wanted.version == split.live || split.journal.is_some() {
-        return Ok(wanted.version);
+        return Ok((wanted.version, false));
     }
     let bring = Bring {
         wanted: &wanted,
@@ -255,24 +313,24 @@ async fn wanted(
         live: &split.live,
         weight,
     };
-    ground.bring(held, &bring, session).await?;
-    Ok(wanted.version)
+    let brought_up = release.bring(held, &bring, session).await?;
+    Ok((wanted.version, brought_up))
 }
 
 /// Says how it ended, and writes the report.
 fn answer(
-    ground: &CanarySession,
-    (stopped, state): (Stopped, State),
+    release: &CanarySession,
+    (stopped, state): (RunEnd, RunState),
     report: Option<&std::path::Path>,
     session: &Session,
 ) -> Result<Outcome, Failure> {
     match stopped {
-        Stopped::Frozen { weight, matches } => {
+        RunEnd::Frozen { weight, matches } => {
             let part = part(weight.percent(), matches.as_ref());
-            Err(frozen(ground, &part))
+            Err(frozen(release, &part))
         }
-        Stopped::Ended(ending) => {
-            let ending: &Ending = &ending;
+        RunEnd::Ended(ending) => {
+            let ending: &CanaryResult = &ending;
             // The verdict first: a disk that is full by now must not swallow it.
             session.ui.answer(ending);
             if let Some(path) = report {
@@ -284,13 +342,13 @@ fn answer(
     }
 }
 
-fn frozen(ground: &CanarySession, part: &str) -> Failure {
-    let release = &ground.release;
+fn frozen(release: &CanarySession, part: &str) -> Failure {
+    let name = &release.release;
     Failure::new(
         Kind::Interrupted,
-        format!("the canary of {release} is frozen at {part}"),
+        format!("the canary of {name} is frozen at {part}"),
     )
-    .hints(canary::four_commands(release))
+    .hints(canary::four_commands(name))
 }
 
 fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {

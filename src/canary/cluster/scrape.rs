@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::counters::{Change, Counters};
 use crate::{
-    canary::sample::Arm,
+    canary::pair::{Arm, Pair},
     cluster::{
         Cluster,
         inventory::of_version,
@@ -50,11 +50,11 @@ pub(super) struct Scrapes {
 pub(super) fn start(
     cluster: &Cluster,
     release: &ReleaseName,
-    versions: &[VersionId; 2],
+    versions: Pair<&VersionId>,
 ) -> Scrapes {
     let (sender, results) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
-    for (version, arm) in versions.iter().zip([Arm::Live, Arm::Candidate]) {
+    for (version, arm) in versions.zip(Arm::BOTH).into_array() {
         let mut pool = Pool {
             cluster: cluster.clone(),
             selector: of_version(release, version),

@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use crate::{
     canary::{
-        Ending, State,
+        CanaryResult, RunState,
         plan::{OnInterrupt, OnUndecided},
         probe,
     },
@@ -99,7 +99,11 @@ pub(super) fn writable(path: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Writes the comparison as one HTML file.
-pub(super) fn write_report(path: &Path, ending: &Ending, state: &State) -> Result<(), Failure> {
+pub(super) fn write_report(
+    path: &Path,
+    ending: &CanaryResult,
+    state: &RunState,
+) -> Result<(), Failure> {
     let page = crate::canary::report::page(ending, state);
     write_atomically(path, page.as_bytes()).map_err(|error| unwritten(path, &error))
 }
