@@ -12,14 +12,13 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::name::ReleaseName;
+use crate::{name::ReleaseName, object::kind::LEASE};
 
 use self::standing::micro_time;
 pub use self::standing::{Standing, standing, taken};
 use super::{
     Cluster, Error,
     apply::{create, replace},
-    kind::LEASE,
 };
 
 /// How long a lock outlives its holder's last renewal.
@@ -38,8 +37,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(12);
 /// What the renewal last knew.
 #[derive(Debug, Clone)]
 enum LockState {
-    /// Ours, and renewed then. While the server is away nobody can take it, so an old
-    /// renewal is no loss yet; but nothing is written under it either.
+    /// Ours, and renewed then. While the server is away no other client can take it, so an
+    /// old renewal is no loss yet; but nothing is written under it either.
     Renewed(Instant),
     Lost(String),
 }
@@ -250,14 +249,14 @@ async fn renew(
                     if now.pointer("/spec/holderIdentity").and_then(Value::as_str)
                         == Some(holder) =>
                 {
-                    // Our own write whose answer was lost, or somebody's label.
+                    // Our own write whose answer was lost, or another client's label.
                     lease = now.into_value();
                 }
                 Ok(now) => {
                     let taker = now
                         .as_ref()
                         .and_then(|lease| lease.pointer("/spec/holderIdentity"));
-                    let taker = taker.and_then(Value::as_str).unwrap_or("nobody");
+                    let taker = taker.and_then(Value::as_str).unwrap_or("no other client");
                     return format!("{taker} took it over");
                 }
                 Err(error) if error.is_transient() => {}
