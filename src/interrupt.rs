@@ -33,7 +33,11 @@ pub enum EndedBy {
 
 /// A cheap handle to the signals this process has received.
 #[derive(Debug, Clone)]
-pub struct Interrupt(watch::Receiver<Signals>);
+pub struct Interrupt {
+    received: watch::Receiver<Signals>,
+    /// What had arrived before this handle looks.
+    before: Signals,
+}
 
 /// The sending side, for tests and for `listen`.
 #[derive(Debug)]
@@ -45,7 +49,16 @@ const OUTPUT_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 impl Interrupt {
     pub fn pair() -> (Trigger, Self) {
         let (sender, receiver) = watch::channel(Signals::default());
-        (Trigger(sender), Self(receiver))
+        let interrupt = Self {
+            received: receiver,
+            before: Signals::default(),
+        };
+        (Trigger(sender), interrupt)
+    }
+
+    /// One that never comes.
+    pub fn never() -> Self {
+        Self::pair().1
     }
 
     /// Starts listening; must be called inside a tokio runtime.
@@ -71,15 +84,33 @@ impl Interrupt {
     }
 
     pub fn signals(&self) -> Signals {
-        *self.0.borrow()
+        self.since(*self.received.borrow())
+    }
+
+    /// A handle to what arrives from now on: for clean-up that a signal has started, and that only
+    /// another one is to cut short.
+    #[must_use]
+    pub fn later(&self) -> Self {
+        Self {
+            received: self.received.clone(),
+            before: *self.received.borrow(),
+        }
+    }
+
+    fn since(&self, now: Signals) -> Signals {
+        let is_new = now.ended_by != self.before.ended_by;
+        Signals {
+            interrupts: now.interrupts - self.before.interrupts,
+            ended_by: now.ended_by.filter(|_| is_new),
+        }
     }
 
     /// Waits until something more than `seen` has happened.
     pub async fn beyond(&self, seen: Signals) -> Signals {
-        let mut receiver = self.0.clone();
-        let changed = receiver.wait_for(|now| *now != seen).await.map(|now| *now);
-        match changed {
-            Ok(now) => now,
+        let mut receiver = self.received.clone();
+        let changed = receiver.wait_for(|now| self.since(*now) != seen).await;
+        match changed.map(|now| *now) {
+            Ok(now) => self.since(now),
             // The sender is gone: nothing can arrive any more.
             Err(_) => std::future::pending().await,
         }
@@ -139,6 +170,17 @@ mod tests {
         trigger.end(EndedBy::HangUp);
         trigger.end(EndedBy::Terminate);
         assert_eq!(interrupt.signals().ended_by, Some(EndedBy::HangUp));
+    }
+
+    #[tokio::test]
+    async fn a_later_handle_hears_only_what_comes_after_it() {
+        let (trigger, interrupt) = Interrupt::pair();
+        trigger.end(EndedBy::Terminate);
+        let later = interrupt.later();
+        assert!(interrupt.signals().any() && !later.signals().any());
+        trigger.interrupt();
+        assert_eq!(later.any().await.interrupts, 1);
+        assert_eq!(later.signals().ended_by, None);
     }
 
     #[test]

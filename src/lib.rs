@@ -17,23 +17,23 @@
 //! # What it knows of, and what it does
 //!
 //! A capability is a key of `infer.yaml` that works, or one that is refused until it does:
-//! nobody is to believe in a key that changes nothing. `tests/cli/capabilities.rs` holds each
+//! a key that changes nothing would be taken for one that works. `tests/cli/capabilities.rs` holds each
 //! row against the program.
 //!
 //! | capability | key | objects | test | state |
 //! |---|---|---|---|---|
 //! | replicas | `scale.replicas` | Deployment, PodDisruptionBudget | `the_pod_is_as_production_wants_it` | works; the local target runs one |
-//! | HPA, KEDA | `scale.horizontal` | HorizontalPodAutoscaler, ScaledObject | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | HPA | `scale.horizontal` | HorizontalPodAutoscaler | `an_autoscaler_owns_the_replicas_of_its_version` | works, by CPU or a metric of the pods; `by: keda` is refused |
 //! | VPA | `scale.vertical` | VerticalPodAutoscaler | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | cluster autoscalers (Karpenter) | `hardware.nodes` | disruption and eviction annotations | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | device plugins | `hardware.gpus` | resource limits of the pod | `the_pod_is_as_production_wants_it` | works; `hardware.resource` names another vendor's, or a MIG slice as its device plugin does |
-//! | MIG, fractional GPUs | `hardware.share` | slices, MPS, time slices, HAMi | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | MIG | `hardware.share` | resource limits of the pod | `a_slice_is_asked_for_by_its_name_and_the_engine_is_kept_within_it` | works for `{mig: PROFILE}`; MPS, time slices and HAMi are refused |
 //! | DRA | `hardware.allocate` | ResourceClaimTemplate | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | affinity | `hardware.products` | node affinity on the GPU's product | `the_pod_is_as_production_wants_it` | works; `hardware.node_selector` too |
 //! | taints | `hardware.tolerate` | tolerations | `the_pod_is_as_production_wants_it` | works |
 //! | gateways | `traffic.gateway` | HTTPRoute | `a_route_has_one_backend_whose_answers_name_their_version` | works, with any controller of the Gateway API |
 //! | without a gateway | `traffic.via` | Service | `a_release_is_deployed_replaced_rolled_back_and_deleted` | works; other words of it are refused |
-//! | meshes | `traffic.mesh` | VirtualService | `a_capability_that_is_refused_says_so` | refused: not supported yet |
+//! | meshes | `traffic.mesh` | VirtualService | `a_virtual_service_has_one_destination_and_sends_no_prompt_twice` | works, with Istio |
 //! | observability: metrics | `observe.metrics` | scrape annotations | `every_engine_renders` | works for `annotations`; monitors are refused |
 //! | observability: dashboards, alerts | `observe.dashboard` | ConfigMap, PrometheusRule | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | observability: traces | `observe.traces` | engine flags | `a_capability_that_is_refused_says_so` | refused: not supported yet |
@@ -44,7 +44,8 @@
 //! | tenancy | `tenancy` | Namespace, ResourceQuota, LocalQueue, NetworkPolicy | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | model registries: OCI | `model.image` | image volume | `from_weights_to_an_image_and_back` | works; ModelPack manifests too |
 //! | model registries: Kubeflow | `model.registry` | ModelVersion | `a_capability_that_is_refused_says_so` | refused: not supported yet |
-//! | KServe, Ray, LeaderWorkerSet | `target.kubernetes.as` | InferenceService, RayService, LeaderWorkerSet | `a_capability_that_is_refused_says_so` | refused: not supported yet; a Deployment |
+//! | several machines a replica | `hardware.hosts` | LeaderWorkerSet | `a_leader_worker_set_has_the_same_pod_twice` | works with `target.kubernetes.as: lws` |
+//! | KServe, Ray | `target.kubernetes.as` | InferenceService, RayService | `a_capability_that_is_refused_says_so` | refused: not supported yet; a Deployment or a LeaderWorkerSet |
 //! | vLLM, SGLang, llama.cpp | `engine.kind` | probes, drain and flags of each | `every_engine_renders` | works; `tgi` and `triton` are refused |
 //! | cost, energy: choice | `hardware.choose` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | cost, energy: budget | `gates.budget` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
@@ -55,9 +56,11 @@
 
 pub mod canary;
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod commands;
 pub mod duration;
+pub mod engine;
 pub mod error;
 pub mod explain;
 pub mod file;
@@ -77,6 +80,7 @@ pub mod render;
 pub mod sim;
 pub mod slo;
 pub mod spec;
+pub mod timer;
 pub mod traffic;
 pub mod ui;
 pub mod weight;

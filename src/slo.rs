@@ -18,7 +18,8 @@ pub enum Metric {
 }
 
 impl Metric {
-    pub const ALL: [Self; 5] = [
+    /// The length follows from the last variant, so that none can be left out before it.
+    pub const ALL: [Self; Self::E2e as usize + 1] = [
         Self::Ttft,
         Self::Ttfo,
         Self::Tpot,
@@ -77,7 +78,7 @@ pub struct Gate {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{gate:?} is no SLO: {reason}")]
+#[error("{gate:?} is not a valid SLO: {reason}")]
 pub struct GateError {
     gate: String,
     reason: String,
@@ -168,13 +169,14 @@ fn subject(name: &str) -> Result<Subject, String> {
         .into_iter()
         .find(|known| known.name() == metric)
         .ok_or_else(|| {
-            format!("{metric:?} is not a known metric: use ttft, ttfo, tpot, chunk_gap or e2e")
+            let known = Metric::ALL.map(Metric::name).join(", ");
+            format!("{metric:?} is not a metric: use one of {known}")
         })?;
     Ok(Subject::Latency(metric, stat_of(stat)?))
 }
 
 fn stat_of(stat: &str) -> Result<Stat, String> {
-    let wrong = || format!("{stat:?} is not a known statistic: use mean, max or p50 … p99.9");
+    let wrong = || format!("{stat:?} is not a statistic: use mean, max or p50 … p99.9");
     match stat {
         "mean" => Ok(Stat::Mean),
         "max" => Ok(Stat::Max),
@@ -256,7 +258,7 @@ mod tests {
     fn every_refusal_says_what_would_do() {
         for (text, hint) in [
             ("ttft.p99", "comparison"),
-            ("ttfx.p99<1ms", "use ttft"),
+            ("ttfx.p99<1ms", "use one of ttft"),
             ("ttft.q99<1ms", "use mean"),
             ("ttft.p100<1ms", "use mean"),
             ("ttft.pinf<1ms", "use mean"),

@@ -1,6 +1,7 @@
 //! Measuring and ending versions on the local target.
 
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,22 +12,21 @@ use super::{
     drive::{AGAIN, Drive, Stopped},
     error::Error,
     event::Event,
+    fleet::SiteFleet,
     journal::Journal,
-    ports::{Fleet, Measure},
+    ports::Measure,
     probe::{self, Probes, now_ms},
     reading::{Chosen, Observed, Reading},
     sample::{Arm, Felt},
     way::Way,
 };
 use crate::{
-    home::Home,
     interrupt::Interrupt,
-    load::{Prompts, ServerFigures},
-    local::{Client, Observation, Phase, State},
+    load::{Prompts, ServerFigures, scrape},
+    local::{Client, Observation, State},
     name::VersionId,
-    release::{self, local::verdict},
+    release::lifecycle::Run,
     traffic::{Endpoint, Router, Split},
-    weight::Weight,
 };
 
 /// How often the gateway is asked for what has ended: as often as the view is redrawn.
@@ -37,17 +37,6 @@ const BLIND_MAX: Duration = Duration::from_secs(30);
 
 /// Pages of history: the ring holds seven.
 const PAGES_MAX: usize = 8;
-
-/// How often the engines' own metrics are read, and how long that may take.
-const FIGURES_EVERY: Duration = Duration::from_secs(1);
-const FIGURES_LIMIT: Duration = Duration::from_millis(800);
-
-/// Largest metrics page read.
-const FIGURES_BYTES_MAX: usize = 4 << 20;
-
-/// How long a version may take to become Ready again before a step.
-const READY_LIMIT: Duration = Duration::from_mins(2);
-const READY_POLL: Duration = Duration::from_millis(100);
 
 /// The last part of the paths that are inference; others have no latency to judge.
 const INFERENCE: [&str; 4] = ["completions", "embeddings", "responses", "messages"];
@@ -201,94 +190,30 @@ fn whole(ms: f64) -> u64 {
 
 /// Reads one engine's metrics for as long as it is polled.
 async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
-    let Ok(client) = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(FIGURES_LIMIT)
-        .build()
-    else {
+    let Ok(client) = reqwest::Client::builder().no_proxy().build() else {
         return;
     };
-    let url = format!("http://127.0.0.1:{port}/metrics");
-    loop {
-        if let Some(text) = fetch(&client, &url).await {
-            let read = ServerFigures::parse(&text);
+    let Ok(url) = format!("http://127.0.0.1:{port}/metrics").parse() else {
+        return;
+    };
+    scrape::watch(&client, &url, |reading| {
+        if let scrape::Reading::Figures(read) = reading {
             figures.lock().unwrap_or_else(PoisonError::into_inner)[at] = read;
         }
-        tokio::time::sleep(FIGURES_EVERY).await;
-    }
-}
-
-async fn fetch(client: &reqwest::Client, url: &str) -> Option<String> {
-    let mut response = client.get(url).send().await.ok()?;
-    let mut body = Vec::new();
-    while let Some(bytes) = response.chunk().await.ok()? {
-        body.extend_from_slice(&bytes);
-        if body.len() > FIGURES_BYTES_MAX {
-            return None;
-        }
-    }
-    String::from_utf8(body).ok()
-}
-
-/// The engines of this machine: one process a version carries any share.
-pub struct LocalFleet<'a> {
-    pub home: &'a Home,
-    pub client: &'a Client,
-    /// Old versions kept for `rollback`.
-    pub history: usize,
-    pub on_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
-}
-
-impl Fleet for LocalFleet<'_> {
-    async fn ready(&self, candidate: &VersionId, _: Weight) -> Result<(), Error> {
-        let started = std::time::Instant::now();
-        loop {
-            let state = self.client.state().await?;
-            let known = state.version(candidate).map(|known| &known.phase);
-            match known {
-                Some(Phase::Ready) => return Ok(()),
-                Some(Phase::Starting | Phase::Unready | Phase::BackOff { .. })
-                    if started.elapsed() < READY_LIMIT =>
-                {
-                    tokio::time::sleep(READY_POLL).await;
-                }
-                _ => {
-                    return Err(Error::NotUp {
-                        release: self.client.release().to_string(),
-                        version: candidate.clone(),
-                    });
-                }
-            }
-        }
-    }
-
-    async fn promoted(&self, candidate: &VersionId) -> Result<(), Error> {
-        let ended = verdict::promoted(
-            self.home,
-            self.client,
-            candidate,
-            self.history,
-            self.on_event,
-        );
-        Ok(ended.await?)
-    }
-
-    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
-        let ended = verdict::refused(self.home, self.client, candidate, self.on_event);
-        Ok(ended.await?)
-    }
+        ControlFlow::Continue(())
+    })
+    .await;
 }
 
 /// Where and for whom a canary is driven on this machine.
 pub struct Setting<'a> {
-    pub home: &'a Home,
     pub client: &'a Client,
     pub router: &'a Router,
-    pub history: usize,
+    /// The run over the release's site.
+    pub run: &'a Run<'a>,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
-    pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
 
 /// Drives `journal`'s plan with what this machine has to see by.
@@ -324,11 +249,10 @@ pub async fn drive(
         None
     };
     let mut measure = LocalMeasure::new(setting.client, &state, versions, probes);
-    let fleet = LocalFleet {
-        home: setting.home,
-        client: setting.client,
-        history: setting.history,
-        on_event: setting.on_release_event,
+    let fleet = SiteFleet {
+        run: setting.run,
+        live: &journal.live,
+        on_event: setting.on_event,
     };
     let drive = Drive {
         traffic: setting.router,

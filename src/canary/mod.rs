@@ -17,6 +17,7 @@ mod event;
 pub mod evidence;
 pub mod failures;
 pub mod filter;
+pub mod fleet;
 pub mod journal;
 pub mod judge;
 pub mod local;

@@ -1,119 +1,84 @@
-//! What the caller may do: one `SelfSubjectAccessReview` a right.
+//! What the caller may do: one `SelfSubjectAccessReview` a verb.
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::Method;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
     Cluster, Error,
-    kind::ACCESS_REVIEW,
     request::{JSON, Repeat, Request},
 };
+use crate::object::{
+    KINDS, Kind,
+    kind::ACCESS_REVIEW,
+    kinds::{Presence, Reach, Right},
+};
 
-/// One right that some verb needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Right {
-    pub verb: &'static str,
-    pub group: &'static str,
-    /// `pods/proxy` for a subresource.
-    pub resource: &'static str,
-    /// Without it, not a verb but a part of one is missing.
-    pub required: bool,
-    /// What it is for, in words.
-    pub purpose: &'static str,
+/// Reviews under way at once.
+const REVIEWS_MAX: usize = 8;
+
+/// One right of the table of kinds, and what of it the caller lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RightReview {
+    pub kind: &'static Kind,
+    pub right: &'static Right,
+    /// Verbs that the caller may not.
+    pub denied: Vec<&'static str>,
 }
 
-const fn right(
-    verb: &'static str,
-    group: &'static str,
-    resource: &'static str,
-    purpose: &'static str,
-) -> Right {
-    Right {
-        verb,
-        group,
-        resource,
-        required: true,
-        purpose,
+impl RightReview {
+    /// `pods/log`
+    pub fn resource(&self) -> String {
+        self.right.resource(self.kind)
     }
 }
 
-const fn optional(
-    verb: &'static str,
-    group: &'static str,
-    resource: &'static str,
-    purpose: &'static str,
-) -> Right {
-    let mut found = right(verb, group, resource, purpose);
-    found.required = false;
-    found
+/// All rights that `infer` uses on a cluster that serves what `is_served` tells of.
+pub fn rights(is_served: impl Fn(&Kind) -> bool) -> Vec<(&'static Kind, &'static Right)> {
+    let there = |presence, kind: &Kind| presence == Presence::Core || is_served(kind);
+    KINDS
+        .iter()
+        .filter(|row| there(row.presence, &row.kind))
+        .flat_map(|row| row.rights.iter().map(|right| (&row.kind, right)))
+        .collect()
 }
 
-/// The rights of `examples/rbac.yaml`, in the order the verbs need them.
-pub const RIGHTS: [Right; 16] = [
-    right("patch", "apps", "deployments", "apply the engine"),
-    right("watch", "apps", "deployments", "follow a rollout"),
-    right("patch", "apps", "deployments/scale", "scale a version to 0"),
-    right("delete", "apps", "deployments", "delete old versions"),
-    right("patch", "", "services", "apply the service"),
-    right("patch", "", "serviceaccounts", "apply the engine's account"),
-    right(
-        "patch",
-        "policy",
-        "poddisruptionbudgets",
-        "apply the disruption budget",
-    ),
-    right("create", "", "configmaps", "keep the release's record"),
-    right(
-        "update",
-        "coordination.k8s.io",
-        "leases",
-        "hold the release's lock",
-    ),
-    right("watch", "", "pods", "follow pods"),
-    right("watch", "", "events", "say why a pod does not start"),
-    right("get", "", "pods/log", "show an engine's log"),
-    optional(
-        "get",
-        "",
-        "pods/proxy",
-        "read metrics and the first token without a gateway",
-    ),
-    optional("list", "", "nodes", "count free GPUs"),
-    optional(
-        "patch",
-        "gateway.networking.k8s.io",
-        "httproutes",
-        "shift traffic",
-    ),
-    optional("create", "", "pods/proxy", "ask a pod for its first token"),
-];
-
-/// The review's body.
-pub fn review(right: &Right, namespace: &str) -> Value {
-    let (resource, subresource) = right
-        .resource
-        .split_once('/')
-        .unwrap_or((right.resource, ""));
-    // Nodes have no namespace; asking within one would be answered for the namespace.
-    let namespace = if resource == "nodes" { "" } else { namespace };
-    json!({
-        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {
-            "namespace": namespace, "verb": right.verb, "group": right.group,
-            "resource": resource, "subresource": subresource,
-        }},
-    })
+/// Asks for every verb of the rights, in the order they were given.
+pub async fn review(
+    cluster: &Cluster,
+    rights: Vec<(&'static Kind, &'static Right)>,
+) -> Result<Vec<RightReview>, Error> {
+    let verbs: Vec<_> = rights
+        .iter()
+        .flat_map(|(kind, right)| right.verbs.iter().map(|verb| (*kind, *right, *verb)))
+        .collect();
+    let answers: Vec<bool> = stream::iter(&verbs)
+        .map(|(kind, right, verb)| allowed(cluster, kind, right, verb))
+        .buffered(REVIEWS_MAX)
+        .try_collect()
+        .await?;
+    let mut answers = answers.into_iter();
+    Ok(rights
+        .into_iter()
+        .map(|(kind, right)| {
+            let verbs = right.verbs.iter().zip(&mut answers);
+            let denied = verbs.filter(|(_, allowed)| !allowed).map(|(verb, _)| *verb);
+            RightReview {
+                kind,
+                right,
+                denied: denied.collect(),
+            }
+        })
+        .collect())
 }
 
-/// Whether the caller has the right in the cluster's namespace.
-pub async fn allowed(cluster: &Cluster, right: &Right) -> Result<bool, Error> {
+async fn allowed(cluster: &Cluster, kind: &Kind, right: &Right, verb: &str) -> Result<bool, Error> {
     let request = Request::send(
-        format!("ask for the right to {} {}", right.verb, right.resource),
+        format!("ask for the right to {verb} {}", right.resource(kind)),
         Method::POST,
         ACCESS_REVIEW.collection(&cluster.namespace),
         JSON,
-        &review(right, &cluster.namespace),
+        &body(kind, right, verb, &cluster.namespace),
     );
     // A review changes nothing.
     let request = Request {
@@ -124,24 +89,51 @@ pub async fn allowed(cluster: &Cluster, right: &Right) -> Result<bool, Error> {
     Ok(answer.pointer("/status/allowed").and_then(Value::as_bool) == Some(true))
 }
 
+fn body(kind: &Kind, right: &Right, verb: &str, namespace: &str) -> Value {
+    // Without a namespace the right is asked for in all of them.
+    let namespace = match right.reach {
+        Reach::Namespace => namespace,
+        Reach::Cluster => "",
+    };
+    json!({
+        "apiVersion": ACCESS_REVIEW.api_version(), "kind": ACCESS_REVIEW.kind,
+        "spec": {"resourceAttributes": {
+            "namespace": namespace, "verb": verb, "group": kind.group,
+            "resource": kind.plural, "subresource": right.subresource,
+        }},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_subresource_is_asked_for_as_one_and_nodes_without_a_namespace() {
-        let of = |resource| {
-            *RIGHTS
+        let asked = |resource: &str| {
+            let rights = rights(|_| true);
+            let (kind, right) = rights
                 .iter()
-                .find(|right| right.resource == resource)
-                .unwrap()
+                .find(|(kind, right)| right.resource(kind) == resource)
+                .unwrap();
+            body(kind, right, right.verbs[0], "team-a")["spec"]["resourceAttributes"].clone()
         };
-        let asked = review(&of("pods/log"), "team-a");
-        assert_eq!(asked["spec"]["resourceAttributes"]["subresource"], "log");
-        assert_eq!(asked["spec"]["resourceAttributes"]["namespace"], "team-a");
+        let log = asked("pods/log");
         assert_eq!(
-            review(&of("nodes"), "team-a")["spec"]["resourceAttributes"]["namespace"],
-            ""
+            (&log["resource"], &log["subresource"], &log["namespace"]),
+            (&json!("pods"), &json!("log"), &json!("team-a"))
         );
+        assert_eq!(asked("nodes")["namespace"], "");
+    }
+
+    #[test]
+    fn rights_on_what_is_not_installed_are_not_asked_for() {
+        let has = |found: &[(&Kind, &Right)], plural: &str| {
+            found.iter().any(|(kind, _)| kind.plural == plural)
+        };
+        let bare = rights(|_| false);
+        assert!(has(&bare, "deployments") && !has(&bare, "leaderworkersets"));
+        let with = rights(|kind| kind.group == "leaderworkerset.x-k8s.io");
+        assert!(has(&with, "leaderworkersets") && !has(&with, "httproutes"));
     }
 }

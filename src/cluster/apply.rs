@@ -1,18 +1,16 @@
-//! Server-side apply: what is wanted, said to the server as field manager `infer`.
+//! Server-side apply as field manager `infer`, and the other writes.
 
 use http::Method;
 use serde_json::Value;
 
-use crate::object::Object;
+use crate::object::{Kind, Object, path::query};
 
 use super::{
     Cluster, Error, conflict,
     conflict::FieldConflict,
     diff,
     diff::ObjectDiff,
-    kind::Kind,
-    path::query,
-    request::{APPLY, JSON, JSON_PATCH, MERGE_PATCH, Request},
+    request::{APPLY, JSON, JSON_PATCH, MERGE_PATCH, Repeat, Request},
 };
 
 /// The manager that owns the fields `infer` applies.
@@ -107,7 +105,7 @@ fn apply_query(mode: Apply, force: Force) -> String {
 
 /// What applying the objects would change. Objects whose namespace or definition
 /// is not there yet come back as the server's error.
-pub async fn plan(cluster: &Cluster, objects: &[Value]) -> Result<Vec<ObjectDiff>, Error> {
+pub async fn plan(cluster: &Cluster, objects: &[Object]) -> Result<Vec<ObjectDiff>, Error> {
     let mut diffs = Vec::with_capacity(objects.len());
     for wanted in objects {
         let (kind, name) = identify(cluster, wanted).await?;
@@ -179,25 +177,41 @@ fn is_failed_test(message: &str) -> bool {
     message.starts_with("the server rejected our request due to an error in our request")
 }
 
-/// Sets the number of replicas through the `scale` subresource, so that the
-/// field's owner there is whoever scales and never an apply.
+/// Sets the number of replicas through the `scale` subresource, of any kind that has one: the
+/// field's owner is then the subresource, and an apply does not take it back.
 pub async fn scale(cluster: &Cluster, kind: &Kind, name: &str, replicas: u32) -> Result<(), Error> {
-    let shown = kind.name(&cluster.namespace, name);
-    let uri = kind.object(&cluster.namespace, name);
-    let request = Request::send(
-        format!("scale {shown} to {replicas}"),
-        Method::PATCH,
-        format!("{uri}/scale{}", query(&[("fieldManager", FIELD_MANAGER)])),
-        MERGE_PATCH,
-        &serde_json::json!({"spec": {"replicas": replicas}}),
+    let act = format!(
+        "scale {} to {replicas}",
+        kind.name(&cluster.namespace, name)
     );
-    cluster
-        .call(&Request {
-            repeat: super::request::Repeat::Safe,
-            ..request
-        })
-        .await
-        .map(drop)
+    let uri = format!("{}/scale", kind.object(&cluster.namespace, name));
+    let body = serde_json::json!({"spec": {"replicas": replicas}});
+    merge(cluster, act, &uri, &body).await.map(drop)
+}
+
+/// Changes the fields of an object that the patch names, whatever they were before.
+pub async fn merge_patch(
+    cluster: &Cluster,
+    kind: &Kind,
+    name: &str,
+    patch: &Value,
+) -> Result<Object, Error> {
+    let act = format!("change {}", kind.name(&cluster.namespace, name));
+    let uri = kind.object(&cluster.namespace, name);
+    merge(cluster, act, &uri, patch).await.map(Object::from)
+}
+
+async fn merge(cluster: &Cluster, act: String, uri: &str, patch: &Value) -> Result<Value, Error> {
+    let request = Request::send(
+        act,
+        Method::PATCH,
+        format!("{uri}{}", query(&[("fieldManager", FIELD_MANAGER)])),
+        MERGE_PATCH,
+        patch,
+    );
+    // The same fields set twice are set once.
+    let repeat = Repeat::Safe;
+    cluster.call(&Request { repeat, ..request }).await
 }
 
 /// Replaces an object as it was read; [`Error::Changed`] where it is no longer that.

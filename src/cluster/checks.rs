@@ -4,6 +4,7 @@ use serde::Serialize;
 
 pub use super::facts::{Facts, facts};
 use super::gpus;
+use crate::object::{KINDS, kind, kinds::Presence};
 
 /// How one thing stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -23,7 +24,7 @@ pub enum State {
 pub struct Check {
     pub name: String,
     pub state: State,
-    /// What was found, in words.
+    /// What was found, as a sentence for people.
     pub found: String,
     /// Whether the release at hand cannot do without it.
     pub needed: bool,
@@ -101,7 +102,7 @@ fn kubernetes(facts: &Facts, needs: &Needs) -> Check {
     match major_minor(version) {
         None => check(
             State::Unknown,
-            format!("version {version:?} is not understood"),
+            format!("version {version:?} cannot be read"),
         ),
         Some(found) if found < SUB_PATH => check(
             State::Missing,
@@ -169,12 +170,11 @@ fn mounts_images(runtime: &str) -> bool {
     major_minor(version).is_some_and(|found| found >= floor)
 }
 
-const GATEWAY_API: &str = "gateway.networking.k8s.io/v1";
-
 fn gateway_api(facts: &Facts, needs: &Needs) -> Check {
     let needed = needs.gateway.is_some();
-    if facts.apis.contains(GATEWAY_API) {
-        return Check::new("Gateway API", State::Ok, GATEWAY_API).needed(needed);
+    let api = kind::HTTP_ROUTE.api_version();
+    if facts.apis.contains(&api) {
+        return Check::new("Gateway API", State::Ok, api).needed(needed);
     }
     let found = "not installed: no weighted split, canaries compare by probes only";
     Check::new(
@@ -247,10 +247,12 @@ fn of(products: &[String]) -> String {
 
 fn rights(facts: &Facts) -> Vec<Check> {
     let mut checks = Vec::new();
-    for (right, allowed) in &facts.rights {
-        if *allowed {
-            continue;
-        }
+    for review in facts
+        .rights
+        .iter()
+        .filter(|review| !review.denied.is_empty())
+    {
+        let right = review.right;
         let state = if right.required {
             State::Missing
         } else {
@@ -258,7 +260,9 @@ fn rights(facts: &Facts) -> Vec<Check> {
         };
         let found = format!(
             "may not {} {}: {}",
-            right.verb, right.resource, right.purpose
+            review.denied.join(", "),
+            review.resource(),
+            right.purpose
         );
         checks.push(
             Check::new("Rights", state, found)
@@ -267,28 +271,17 @@ fn rights(facts: &Facts) -> Vec<Check> {
         );
     }
     if checks.is_empty() {
-        checks.push(Check::new(
-            "Rights",
-            State::Ok,
-            format!("all {} that infer uses", facts.rights.len()),
-        ));
+        checks.push(Check::new("Rights", State::Ok, "all that infer uses"));
     }
     checks
 }
 
 fn extensions(facts: &Facts) -> Check {
-    const KNOWN: [(&str, &str); 6] = [
-        ("inference.networking.k8s.io/", "InferencePool"),
-        ("keda.sh/", "KEDA"),
-        ("monitoring.coreos.com/", "Prometheus Operator"),
-        ("leaderworkerset.x-k8s.io/", "LeaderWorkerSet"),
-        ("serving.kserve.io/", "KServe"),
-        ("ray.io/", "KubeRay"),
-    ];
-    let there: Vec<_> = KNOWN
+    let there: Vec<_> = KINDS
         .iter()
-        .filter(|(group, _)| facts.apis.iter().any(|api| api.starts_with(group)))
-        .map(|(_, name)| *name)
+        .filter(|row| row.presence == Presence::Extension && row.in_release)
+        .filter(|row| facts.apis.contains(&row.kind.api_version()))
+        .map(|row| row.kind.kind.as_ref())
         .collect();
     let found = if there.is_empty() {
         "none".to_owned()

@@ -3,14 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::{access::RIGHTS, gpus::NodeGpus},
+    super::{
+        access::{RightReview, rights},
+        gpus::NodeGpus,
+    },
     *,
 };
 
 fn facts() -> Facts {
     Facts {
         version: "v1.36.3".to_owned(),
-        apis: BTreeSet::from([GATEWAY_API.to_owned(), "keda.sh/v1alpha1".to_owned()]),
+        apis: BTreeSet::from(
+            ["gateway.networking.k8s.io/v1", "keda.sh/v1alpha1"].map(str::to_owned),
+        ),
         runtimes: Some(BTreeMap::from([(
             "gpu-1".to_owned(),
             "containerd://2.1.4".to_owned(),
@@ -25,7 +30,14 @@ fn facts() -> Facts {
             usable: true,
             taints: Vec::new(),
         }],
-        rights: RIGHTS.iter().map(|right| (*right, true)).collect(),
+        rights: rights(|_| true)
+            .into_iter()
+            .map(|(kind, right)| RightReview {
+                kind,
+                right,
+                denied: Vec::new(),
+            })
+            .collect(),
         gateway_found: Some(true),
     }
 }
@@ -45,7 +57,7 @@ fn in_the_way(facts: &Facts, needs: &Needs) -> Vec<String> {
     let checks = judge(facts, needs);
     for check in &checks {
         let fine = matches!(check.state, State::Ok | State::Unknown) || check.fix.is_some();
-        assert!(fine, "{check:?} says no way out");
+        assert!(fine, "{check:?} names no fix");
     }
     checks
         .into_iter()
@@ -55,7 +67,7 @@ fn in_the_way(facts: &Facts, needs: &Needs) -> Vec<String> {
 }
 
 #[test]
-fn a_cluster_that_has_everything_is_in_nobodys_way() {
+fn a_cluster_that_has_everything_lacks_nothing() {
     assert_eq!(in_the_way(&facts(), &needs()), Vec::<String>::new());
 }
 
@@ -102,7 +114,14 @@ fn each_missing_thing_is_named() {
     let mut bare = facts();
     bare.apis.clear();
     bare.gateway_found = Some(false);
-    bare.rights[0].1 = false;
+    let of = |plural: &str| {
+        let mut rights = facts().rights.into_iter();
+        rights
+            .position(|review| review.kind.plural == plural)
+            .unwrap()
+    };
+    bare.rights[of("deployments")].denied = vec!["watch", "delete"];
+    bare.rights[of("nodes")].denied = vec!["list"];
     let wants = Needs {
         products: vec!["NVIDIA-H100-80GB-HBM3".to_owned()],
         ..needs()
@@ -112,6 +131,25 @@ fn each_missing_thing_is_named() {
         ["Gateway API", "Gateway", "GPUs", "Rights"]
     );
     assert_eq!(in_the_way(&bare, &Needs::default()), ["Rights"]);
+    let found: Vec<_> = judge(&bare, &wants)
+        .into_iter()
+        .filter(|check| check.name == "Rights")
+        .map(|check| (check.state, check.found))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (
+                State::Note,
+                "may not list nodes: count free GPUs".to_owned()
+            ),
+            (
+                State::Missing,
+                "may not watch, delete deployments: apply, follow and delete the engines"
+                    .to_owned()
+            ),
+        ]
+    );
 }
 
 #[test]

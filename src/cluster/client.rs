@@ -1,7 +1,7 @@
 //! The only place a connection to a cluster is made; every request has a limit.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -10,15 +10,21 @@ use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::{client::Body, core::Status};
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, sleep, timeout, timeout_at},
+};
 
-use crate::object::Object;
+use crate::object::{
+    Kind, KindRow, Object,
+    kind::version_path,
+    kinds::Presence,
+    path::{query, segment},
+};
 
 use super::{
     Error,
     config::{Target, configure, secure},
-    kind::{Kind, version_path},
-    path::query,
     request::{Ended, Request, pause},
 };
 
@@ -30,7 +36,9 @@ pub struct Cluster {
     /// The context's name; `in-cluster` inside a pod.
     pub context: String,
     pub server: String,
+    /// What discovery has told so far.
     kinds: Arc<Mutex<HashMap<(String, String), Kind>>>,
+    apis: Arc<OnceCell<BTreeSet<String>>>,
 }
 
 /// One request and its answer, retries included: longer, and a person thinks it hangs.
@@ -94,6 +102,7 @@ impl Cluster {
             context,
             server,
             kinds: Arc::default(),
+            apis: Arc::default(),
         })
     }
 
@@ -271,11 +280,45 @@ impl Cluster {
         })
     }
 
-    /// The kind of an object, from the table of known ones or the server's discovery.
+    /// The kind of an object, from the table of kinds or the server's discovery.
     pub async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind, Error> {
-        if let Some(known) = Kind::known(api_version, kind) {
-            return Ok(known);
+        match KindRow::find(api_version, kind) {
+            Some(row) if row.presence == Presence::Core => Ok(row.kind.clone()),
+            _ => {
+                let found = self.discover(api_version, kind).await?;
+                found.ok_or_else(|| Error::KindUnknown {
+                    api_version: api_version.to_owned(),
+                    kind: kind.to_owned(),
+                })
+            }
         }
+    }
+
+    /// Whether the cluster has the kind. Only discovery tells: a list answers 404 or 403 for
+    /// other reasons too.
+    pub async fn serves(&self, kind: &Kind) -> Result<bool, Error> {
+        let api_version = kind.api_version();
+        let row = KindRow::find(&api_version, &kind.kind);
+        if row.is_some_and(|row| row.presence == Presence::Core) {
+            return Ok(true);
+        }
+        if !self.group_versions().await?.contains(&api_version) {
+            return Ok(false);
+        }
+        Ok(self.discover(&api_version, &kind.kind).await?.is_some())
+    }
+
+    /// The API groups that the cluster serves, with their versions: `apps/v1`. Read once.
+    pub async fn group_versions(&self) -> Result<&BTreeSet<String>, Error> {
+        let read = || async {
+            let request = Request::get("list API groups", "/apis");
+            Ok(group_versions(&self.call(&request).await?))
+        };
+        self.apis.get_or_try_init(read).await
+    }
+
+    /// The kind as the server describes it; `None` where it does not have it.
+    async fn discover(&self, api_version: &str, kind: &str) -> Result<Option<Kind>, Error> {
         let key = (api_version.to_owned(), kind.to_owned());
         let cached = self
             .kinds
@@ -283,25 +326,23 @@ impl Cluster {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&key)
             .cloned();
-        if let Some(found) = cached {
-            return Ok(found);
+        if cached.is_some() {
+            return Ok(cached);
         }
-        let unknown = || Error::KindUnknown {
-            api_version: api_version.to_owned(),
-            kind: kind.to_owned(),
-        };
-        let path: Vec<_> = api_version.split('/').map(super::path::segment).collect();
+        let path: Vec<_> = api_version.split('/').map(segment).collect();
         let request = Request::get(
             format!("discover {api_version} {kind}"),
             version_path(&path.join("/")),
         );
         let list = match self.call(&request).await {
-            Err(error) if error.is_not_found() => return Err(unknown()),
+            Err(error) if error.is_not_found() => return Ok(None),
             list => list?,
         };
-        let found = Kind::from_resource_list(api_version, kind, &list).ok_or_else(unknown)?;
-        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-        kinds.insert(key, found.clone());
+        let found = Kind::from_resource_list(api_version, kind, &list);
+        if let Some(found) = &found {
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            kinds.insert(key, found.clone());
+        }
         Ok(found)
     }
 
@@ -339,6 +380,20 @@ impl Unanswered {
             error,
         }
     }
+}
+
+/// The group versions in the answer to `GET /apis`.
+fn group_versions(groups: &Value) -> BTreeSet<String> {
+    let groups = groups.get("groups").and_then(Value::as_array);
+    let versions = groups
+        .into_iter()
+        .flatten()
+        .filter_map(|group| group.get("versions")?.as_array());
+    versions
+        .flatten()
+        .filter_map(|version| version.get("groupVersion")?.as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn header(headers: &http::HeaderMap, name: &http::HeaderName) -> Option<String> {

@@ -37,11 +37,11 @@ pub enum Error {
     #[error("cannot {act}: the API server refused it ({})", status.code)]
     Refused {
         act: String,
-        /// What the server said.
+        /// The server's answer.
         #[source]
         status: Box<Status>,
     },
-    #[error("cannot {act}: the answer is no sound JSON")]
+    #[error("cannot {act}: the answer is not valid JSON")]
     Malformed {
         act: String,
         source: serde_json::Error,
@@ -50,12 +50,12 @@ pub enum Error {
     TooLarge { act: String, bytes_max: usize },
     #[error("the cluster does not know {kind} in {api_version}")]
     KindUnknown { api_version: String, kind: String },
-    #[error("{} of {object} {} owned by somebody else: {}", fields(conflicts.len()), if conflicts.len() == 1 { "is" } else { "are" }, list(conflicts))]
+    #[error("{} of {object} {} owned by another manager: {}", fields(conflicts.len()), if conflicts.len() == 1 { "is" } else { "are" }, list(conflicts))]
     FieldConflicts {
         object: String,
         conflicts: Vec<FieldConflict>,
     },
-    #[error("{object} was changed by somebody else meanwhile")]
+    #[error("{object} was changed by another client meanwhile")]
     Changed { object: String },
     #[error("{object} exists and is not managed by infer")]
     NotOurs { object: String },
@@ -101,7 +101,7 @@ fn list(conflicts: &[FieldConflict]) -> String {
 }
 
 impl Error {
-    /// Whether somebody else's claim, not a fault, is in the way (exit code 5).
+    /// Whether another manager, client or operator is in the way, and not a fault (exit code 5).
     pub fn is_conflict(&self) -> bool {
         match self {
             Self::FieldConflicts { .. }

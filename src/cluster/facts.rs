@@ -1,4 +1,4 @@
-//! What a cluster says about itself, read once for [`checks`](super::checks).
+//! What a cluster reports about itself, read once for [`checks`](super::checks).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{
     Cluster, Error,
-    access::{RIGHTS, Right, allowed},
+    access::{RightReview, review, rights},
     checks::Needs,
     gpus::{self, NodeGpus},
-    kind::{NODE, POD},
     request::Request,
 };
+use crate::object::kind::{GATEWAY, NODE, POD};
 
-/// What a cluster says about itself.
+/// What a cluster reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     /// `v1.36.3`
@@ -24,7 +24,7 @@ pub struct Facts {
     /// Node → `containerd://2.1.4`; `None` where nodes may not be listed.
     pub runtimes: Option<BTreeMap<String, String>>,
     pub gpus: Vec<NodeGpus>,
-    pub rights: Vec<(Right, bool)>,
+    pub rights: Vec<RightReview>,
     /// Whether the Gateway that is asked for is there.
     pub gateway_found: Option<bool>,
 }
@@ -34,17 +34,12 @@ pub async fn facts(cluster: &Cluster, needs: &Needs) -> Result<Facts, Error> {
     let version = cluster
         .call(&Request::get("read the server's version", "/version"))
         .await?;
-    let groups = cluster
-        .call(&Request::get("list API groups", "/apis"))
-        .await?;
-    let mut rights = Vec::new();
-    for right in RIGHTS {
-        rights.push((right, allowed(cluster, &right).await?));
-    }
+    let apis = cluster.group_versions().await?;
+    let rights = rights(|kind| apis.contains(&kind.api_version()));
     let mut facts = Facts {
         version: text(&version, "gitVersion"),
-        apis: group_versions(&groups),
-        rights,
+        rights: review(cluster, rights).await?,
+        apis: apis.clone(),
         ..Facts::default()
     };
     match cluster.list_everywhere(&NODE, "").await {
@@ -62,7 +57,7 @@ pub async fn facts(cluster: &Cluster, needs: &Needs) -> Result<Facts, Error> {
     }
     if let Some((name, namespace)) = &needs.gateway {
         let there = cluster.in_namespace(namespace.as_deref().unwrap_or(&cluster.namespace));
-        facts.gateway_found = match there.get(&super::kind::GATEWAY, name).await {
+        facts.gateway_found = match there.get(&GATEWAY, name).await {
             Ok(found) => Some(found.is_some()),
             Err(error) if error.is_forbidden() => None,
             Err(error) => return Err(error),
@@ -89,15 +84,4 @@ fn text(value: &Value, field: &str) -> String {
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned()
-}
-
-fn group_versions(groups: &Value) -> BTreeSet<String> {
-    let groups = groups.get("groups").and_then(Value::as_array);
-    groups
-        .into_iter()
-        .flatten()
-        .filter_map(|group| group.get("versions")?.as_array())
-        .flatten()
-        .map(|version| text(version, "groupVersion"))
-        .collect()
 }

@@ -6,10 +6,7 @@ use futures_util::{
     StreamExt as _,
     stream::{BoxStream, select_all},
 };
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Event as CoreEvent, Pod},
-};
+use k8s_openapi::api::core::v1::{Event as CoreEvent, Pod};
 use kube::{
     Api,
     runtime::{
@@ -19,26 +16,34 @@ use kube::{
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::interrupt::Interrupt;
+use crate::{interrupt::Interrupt, object::Object};
 
 use super::{
     Cluster, Error,
     client::WATCH_SECONDS,
     diagnosis::{Code, Finding},
-    kind::DEPLOYMENT,
     observed::Observed,
-    rollout::{Phase, Progress, progress},
-    typed::{Typed, plain},
+    rollout::{Phase, Progress},
+    typed::{Typed, Watched, of_kind, plain},
+    workload::{GaveUp, Workload},
 };
 
 /// What is followed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Rollout {
-    /// The Deployment's name.
-    pub deployment: String,
-    /// Selects its pods.
+    pub workload: &'static dyn Workload,
+    /// The name of the workload's object.
+    pub name: String,
+    /// Selects all its pods.
     pub selector: String,
     pub budget: Budget,
+}
+
+impl Rollout {
+    /// `Deployment team-a/chat-v1`, as messages name it.
+    fn title(&self, cluster: &Cluster) -> String {
+        self.workload.kind().name(&cluster.namespace, &self.name)
+    }
 }
 
 /// How long each phase may take; not one timeout, because a pull of 100 GB and a
@@ -66,7 +71,7 @@ impl Budget {
         match phase {
             Phase::Schedule => self.schedule,
             Phase::Pull => self.pull,
-            // Ready, and the controller has yet to say so.
+            // The pods are ready, and the controller has yet to report so.
             Phase::Load | Phase::Ready => self.load,
         }
     }
@@ -97,7 +102,7 @@ pub enum Event {
 
 /// One message of one of the three watches.
 enum Seen {
-    Deployment(watcher::Event<Deployment>),
+    Workload(watcher::Event<Object>),
     Pod(watcher::Event<Pod>),
     Event(watcher::Event<CoreEvent>),
     Failed {
@@ -132,7 +137,7 @@ pub async fn follow(
             },
             _ = ticks.tick() => {}
             _ = interrupt.any() => return Err(Error::Interrupted {
-                object: DEPLOYMENT.name(&cluster.namespace, &rollout.deployment),
+                object: rollout.title(cluster),
             }),
         }
         state.observed.complete(cluster).await;
@@ -148,14 +153,17 @@ fn watches<'a>(
 ) -> futures_util::stream::SelectAll<BoxStream<'a, Seen>> {
     let (client, namespace) = (cluster.kube(), &cluster.namespace);
     let config = || watcher::Config::default().timeout(WATCH_SECONDS);
-    let named = config().fields(&format!("metadata.name={}", rollout.deployment));
+    let named = config().fields(&format!("metadata.name={}", rollout.name));
+    let kind = rollout.workload.kind();
     let failed = |events_only| move |error| Seen::Failed { events_only, error };
-    let deployments = watcher(
-        Api::<Typed<Deployment>>::namespaced(client.clone(), namespace),
+    let workloads = watcher(
+        Api::<Watched>::namespaced_with(client.clone(), namespace, kind),
         named,
     )
     .default_backoff()
-    .map(move |event| event.map_or_else(failed(false), |event| Seen::Deployment(plain(event))));
+    .map(move |event| {
+        event.map_or_else(failed(false), |event| Seen::Workload(of_kind(event, kind)))
+    });
     let pods = watcher(
         Api::<Typed<Pod>>::namespaced(client.clone(), namespace),
         config().labels(&rollout.selector),
@@ -166,12 +174,12 @@ fn watches<'a>(
     let events = watcher(events, config())
         .default_backoff()
         .map(move |event| event.map_or_else(failed(true), |event| Seen::Event(plain(event))));
-    select_all([deployments.boxed(), pods.boxed(), events.boxed()])
+    select_all([workloads.boxed(), pods.boxed(), events.boxed()])
 }
 
 /// A watch that is forbidden will stay so; anything else is tried again by the
-/// watch itself, within the phase's budget. Without events there is less to say,
-/// which is no reason to stop.
+/// watch itself, within the phase's budget. Events only explain, so the rollout goes on
+/// without them.
 fn fatal(error: watcher::Error, events_only: bool) -> Option<Error> {
     let (watcher::Error::InitialListFailed(kube::Error::Api(status))
     | watcher::Error::WatchStartFailed(kube::Error::Api(status))
@@ -188,11 +196,18 @@ fn fatal(error: watcher::Error, events_only: bool) -> Option<Error> {
 
 fn deadline(cluster: &Cluster, state: &State<'_>, why: &str) -> Error {
     Error::Deadline {
-        object: DEPLOYMENT.name(&cluster.namespace, &state.rollout.deployment),
+        object: state.rollout.title(cluster),
         seconds: state.started.elapsed().as_secs(),
         state: why.to_owned(),
         finding: state.shown.clone().map(Box::new),
     }
+}
+
+/// Why the controller gave up since the rollout began. The same spec followed again still
+/// carries the condition of the attempt before.
+fn newly(now: Option<&GaveUp>, before: Option<&Option<GaveUp>>) -> Option<String> {
+    let (now, before) = (now?, before?);
+    (Some(now) != before.as_ref()).then(|| now.reason.clone())
 }
 
 struct State<'a> {
@@ -202,6 +217,8 @@ struct State<'a> {
     phase: Phase,
     phase_began: Instant,
     last: Option<Progress>,
+    /// What the controller reported when it first saw this spec; `None` until it has.
+    before: Option<Option<GaveUp>>,
     /// Since when each finding has lasted.
     since: BTreeMap<Code, Instant>,
     shown: Option<Finding>,
@@ -213,11 +230,12 @@ impl<'a> State<'a> {
         let now = Instant::now();
         Self {
             rollout,
-            observed: Observed::new(&rollout.deployment),
+            observed: Observed::new(rollout.workload, &rollout.name),
             started: now,
             phase: Phase::Schedule,
             phase_began: now,
             last: None,
+            before: None,
             since: BTreeMap::new(),
             shown: None,
             seconds: PhaseSeconds::default(),
@@ -226,7 +244,7 @@ impl<'a> State<'a> {
 
     fn observe(&mut self, seen: Seen) {
         match seen {
-            Seen::Deployment(event) => self.observed.deployment(event),
+            Seen::Workload(event) => self.observed.workload(event),
             Seen::Pod(event) => self.observed.pod(event),
             Seen::Event(event) => self.observed.event(event),
             Seen::Failed { .. } => {}
@@ -239,21 +257,23 @@ impl<'a> State<'a> {
         cluster: &Cluster,
         on_event: &(dyn Fn(Event) + Sync),
     ) -> Result<Option<PhaseSeconds>, Error> {
-        let pods: Vec<_> = self.observed.pods().cloned().collect();
-        let now = progress(self.observed.current_deployment(), &pods);
+        let now = self.observed.progress();
+        if self.before.is_none() && self.observed.is_observed() {
+            self.before = Some(now.gave_up.clone());
+        }
         self.advance(&now, on_event);
         if self.last.as_ref() != Some(&now) {
             on_event(Event::Progress(now.clone()));
         }
         let done = now.done;
-        let late = now.deadline_exceeded;
+        let gave_up = newly(now.gave_up.as_ref(), self.before.as_ref());
         self.last = Some(now);
         if done {
             return Ok(Some(self.seconds));
         }
         self.judge(cluster, on_event)?;
-        if late {
-            return Err(deadline(cluster, self, "its progress deadline has passed"));
+        if let Some(reason) = gave_up {
+            return Err(deadline(cluster, self, &reason));
         }
         let budget = self.rollout.budget.of(self.phase);
         if self.phase_began.elapsed() >= budget {
@@ -301,7 +321,7 @@ impl<'a> State<'a> {
                 .is_some_and(|patience| since.elapsed() >= patience);
             if over {
                 return Err(Error::NotStarted {
-                    object: DEPLOYMENT.name(&cluster.namespace, &self.rollout.deployment),
+                    object: self.rollout.title(cluster),
                     finding: Box::new(finding.clone()),
                 });
             }
@@ -319,5 +339,26 @@ impl<'a> State<'a> {
             self.shown = first;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_of_the_attempt_before_does_not_end_this_one() {
+        let gave_up = |at: &str| GaveUp {
+            reason: "its progress deadline has passed".to_owned(),
+            at: at.to_owned(),
+        };
+        let (old, new) = (gave_up("03:00"), gave_up("04:00"));
+        assert_eq!(newly(Some(&old), None), None);
+        assert_eq!(newly(Some(&old), Some(&Some(old.clone()))), None);
+        assert_eq!(newly(None, Some(&Some(old.clone()))), None);
+        for before in [None, Some(old)] {
+            let reason = newly(Some(&new), Some(&before));
+            assert_eq!(reason.as_deref(), Some("its progress deadline has passed"));
+        }
     }
 }

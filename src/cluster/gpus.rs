@@ -1,6 +1,6 @@
 //! GPUs a cluster has and how many are free, by product: read from nodes and pods.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{Node, Pod},
@@ -8,13 +8,12 @@ use k8s_openapi::{
 };
 use serde::Serialize;
 
-use crate::object::Object;
-
-use super::{
-    Cluster, Error,
+use crate::object::{
+    Object,
     kind::{NODE, POD},
-    typed,
 };
+
+use super::{Cluster, Error, pod_needs::gpus_of, typed};
 
 /// One kind of GPU on one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -87,42 +86,8 @@ pub fn is_gpu(resource: &str) -> bool {
 }
 
 /// A quantity of whole things; GPUs never come in parts.
-fn whole(quantity: &Quantity) -> u64 {
+pub(super) fn whole(quantity: &Quantity) -> u64 {
     quantity.0.parse().unwrap_or(0)
-}
-
-/// GPUs that a pod takes from its node.
-pub fn of_pod(pod: &Pod) -> BTreeMap<String, u64> {
-    let mut sum: BTreeMap<String, u64> = BTreeMap::new();
-    let mut most: BTreeMap<String, u64> = BTreeMap::new();
-    let Some(spec) = &pod.spec else { return sum };
-    let limits = |container: &k8s_openapi::api::core::v1::Container| {
-        let resources = container.resources.clone().unwrap_or_default();
-        let named = resources.limits.or(resources.requests).unwrap_or_default();
-        named
-            .into_iter()
-            .filter(|(name, _)| is_gpu(name))
-            .map(|(name, quantity)| (name, whole(&quantity)))
-            .collect::<Vec<_>>()
-    };
-    for container in &spec.containers {
-        for (name, count) in limits(container) {
-            *sum.entry(name).or_default() += count;
-        }
-    }
-    // Init containers run one after the other, before the others.
-    for container in spec.init_containers.iter().flatten() {
-        for (name, count) in limits(container) {
-            let entry = most.entry(name).or_default();
-            *entry = (*entry).max(count);
-        }
-    }
-    for (name, count) in most {
-        let entry = sum.entry(name).or_default();
-        *entry = (*entry).max(count);
-    }
-    sum.retain(|_, count| *count > 0);
-    sum
 }
 
 /// Whether a pod still holds what it asked for.
@@ -140,7 +105,7 @@ pub fn inventory(nodes: &[Node], pods: &[Pod]) -> Vec<NodeGpus> {
     for pod in pods.iter().filter(|pod| holds(pod)) {
         let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
         let Some(node) = node else { continue };
-        for (resource, count) in of_pod(pod) {
+        for (resource, count) in pod.spec.as_ref().map(gpus_of).unwrap_or_default() {
             *used.entry((node, resource)).or_default() += count;
         }
     }
@@ -280,15 +245,6 @@ pub fn summary(nodes: &[NodeGpus]) -> String {
     }
 }
 
-/// Taints that a pod must tolerate to reach the GPUs of `products`, for `hardware.tolerate: auto`.
-pub fn taints_on(nodes: &[NodeGpus], products: &[String]) -> BTreeSet<String> {
-    nodes
-        .iter()
-        .filter(|node| products.is_empty() || products.contains(&node.product))
-        .flat_map(|node| node.taints.iter().cloned())
-        .collect()
-}
-
 /// Reads the whole cluster's nodes and pods.
 pub async fn read(cluster: &Cluster) -> Result<Vec<NodeGpus>, Error> {
     let nodes = all_typed(&cluster.list_everywhere(&NODE, "").await?);
@@ -378,15 +334,5 @@ mod tests {
         let found = inventory(&nodes, &[]);
         assert_eq!(offered(&found, "nvidia.com/gpu", &[]), Offered::default());
         assert_eq!(summary(&found), "none");
-    }
-
-    #[test]
-    fn an_init_container_and_the_others_share_their_gpus() {
-        let pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": {
-            "initContainers": [{"name": "i", "resources": {"limits": {"nvidia.com/gpu": "2"}}}],
-            "containers": [{"name": "a", "resources": {"limits": {"nvidia.com/gpu": "1"}}}],
-        }}))
-        .unwrap();
-        assert_eq!(of_pod(&pod).get("nvidia.com/gpu"), Some(&2));
     }
 }

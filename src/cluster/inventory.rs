@@ -2,43 +2,16 @@
 
 use serde_json::Value;
 
-use crate::name::{ReleaseName, VersionId};
-use crate::object::Object;
-pub use crate::object::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
-
 use super::{
     Cluster, Error,
-    kind::{
-        AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, HTTP_ROUTE, Kind, LEASE,
-        NETWORK_POLICY, SERVICE, SERVICE_ACCOUNT,
-    },
-    order,
     request::{JSON, Request},
 };
+use crate::{
+    name::{ReleaseName, VersionId},
+    object::{KINDS, Kind, Object, kind::CONFIG_MAP, kinds::sort_for_delete},
+};
 
-/// Kinds a release is made of in every cluster.
-const KINDS: [Kind; 8] = [
-    SERVICE_ACCOUNT,
-    CONFIG_MAP,
-    SERVICE,
-    DEPLOYMENT,
-    DISRUPTION_BUDGET,
-    AUTOSCALER,
-    NETWORK_POLICY,
-    LEASE,
-];
-
-/// Kinds of installed extensions, looked for where the cluster has them.
-const EXTENSIONS: [(&str, &str); 8] = [
-    ("gateway.networking.k8s.io/v1", "HTTPRoute"),
-    ("keda.sh/v1alpha1", "ScaledObject"),
-    ("monitoring.coreos.com/v1", "PodMonitor"),
-    ("inference.networking.k8s.io/v1", "InferencePool"),
-    ("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet"),
-    ("ray.io/v1", "RayService"),
-    ("serving.kserve.io/v1beta1", "InferenceService"),
-    ("serving.kserve.io/v1alpha1", "LLMInferenceService"),
-];
+pub use crate::object::label::{MANAGED_BY, MANAGER, RELEASE, VERSION};
 
 /// Selector of all objects of a release.
 pub fn of_release(name: &ReleaseName) -> String {
@@ -98,33 +71,31 @@ pub fn to_prune(
         .filter(|object| !keep(object))
         .cloned()
         .collect();
-    order::for_delete(&mut gone);
+    sort_for_delete(&mut gone);
     gone
 }
 
 /// Every object of the release in this namespace, with `apiVersion` and `kind` set.
 pub async fn find(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<Object>, Error> {
-    let selector = of_release(release);
     let mut found = Vec::new();
-    for kind in KINDS {
-        found.extend(cluster.list(&kind, &selector).await?);
-    }
-    for (api_version, name) in EXTENSIONS {
-        let known = match (api_version, name) {
-            ("gateway.networking.k8s.io/v1", "HTTPRoute") => Ok(HTTP_ROUTE),
-            _ => cluster.kind(api_version, name).await,
-        };
-        let kind = match known {
-            Err(Error::KindUnknown { .. }) => continue,
-            known => known?,
-        };
-        match cluster.list(&kind, &selector).await {
-            // The definition is not installed, or not ours to see: nothing of ours is there.
-            Err(error) if error.is_not_found() || error.is_forbidden() => {}
-            objects => found.extend(objects?),
-        }
+    let selector = of_release(release);
+    for row in KINDS.iter().filter(|row| row.in_release) {
+        found.extend(list_served(cluster, &row.kind, &selector).await?);
     }
     Ok(found)
+}
+
+/// The objects of a kind that may not be installed. A 403 is an error and never an empty list.
+pub async fn list_served(
+    cluster: &Cluster,
+    kind: &Kind,
+    selector: &str,
+) -> Result<Vec<Object>, Error> {
+    if cluster.serves(kind).await? {
+        cluster.list(kind, selector).await
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 /// Deletes one object of ours, and only the very one that was seen; already gone is fine.
@@ -184,7 +155,12 @@ mod tests {
     use super::*;
 
     fn object(kind: &str, name: &str, labels: &Value) -> Object {
-        json!({"kind": kind, "metadata": {"name": name, "labels": labels, "uid": name}}).into()
+        let api_version = match kind {
+            "Service" => "v1",
+            "Deployment" => "apps/v1",
+            _ => "gateway.networking.k8s.io/v1",
+        };
+        json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "labels": labels, "uid": name}}).into()
     }
 
     fn ours() -> Value {

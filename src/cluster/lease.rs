@@ -1,4 +1,4 @@
-//! The lock of a release on a cluster: a Lease that says who and since when.
+//! The lock of a release on a cluster: a Lease with its holder and the time it was taken.
 
 mod standing;
 
@@ -18,14 +18,15 @@ use self::standing::micro_time;
 pub use self::standing::{Standing, standing, taken};
 use super::{
     Cluster, Error,
-    apply::{create, replace},
+    apply::{create, json_patch, replace},
+    inventory::delete,
     kind::LEASE,
 };
 
-/// How long a lock outlives its holder's last sign of life.
+/// How long a lock outlives its holder's last renewal.
 pub const DURATION: Duration = Duration::from_secs(30);
 
-/// How often the holder gives one: two may be lost before the lock is.
+/// How often the holder renews it: two renewals may fail before the lock is lost.
 pub const RENEWAL: Duration = Duration::from_secs(10);
 
 /// How soon a renewal that failed is tried again.
@@ -37,7 +38,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(12);
 
 /// What the renewal last knew.
 #[derive(Debug, Clone)]
-enum Sign {
+enum LockState {
     /// Ours, and renewed then. While the server is away nobody can take it, so an old
     /// renewal is no loss yet; but nothing is written under it either.
     Renewed(Instant),
@@ -50,15 +51,23 @@ pub struct Lock {
     release: ReleaseName,
     name: String,
     holder: String,
-    sign: watch::Receiver<Sign>,
+    state: watch::Receiver<LockState>,
     renewal: JoinHandle<()>,
+    /// Whether the Lease was there before.
+    was_there: bool,
+    /// What an earlier holder meant to do and did not say that it has done.
+    unfinished: Option<String>,
 }
+
+/// What the holder means to do: kept until a run ends well, so that the run after one that
+/// was cut off can do the same.
+const INTENT: &str = "infer.dev/intent";
 
 pub fn lease_name(release: &ReleaseName) -> String {
     format!("infer-{release}")
 }
 
-/// Takes the release's lock, or says who holds it.
+/// Takes the release's lock; [`Error::Held`] names the holder where it is taken.
 pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Result<Lock, Error> {
     let name = lease_name(release);
     let mut found = cluster.get(&LEASE, &name).await?;
@@ -79,12 +88,22 @@ pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Res
             }
         }
     }
-    let wanted = taken(&name, release, holder, found.as_deref(), Timestamp::now());
+    let unfinished = found.as_ref().and_then(|found| found.annotation(INTENT));
+    let unfinished = unfinished.map(ToOwned::to_owned);
+    let mut wanted = taken(&name, release, holder, found.as_deref(), Timestamp::now());
+    if let Some(intent) = &unfinished {
+        wanted["metadata"]["annotations"] = json!({INTENT: intent});
+    }
     let written = match &found {
         None => create(cluster, &LEASE, &name, &wanted).await,
         Some(_) => replace(cluster, &LEASE, &name, &wanted).await,
     };
     let lease = match written {
+        // The answer may have been lost on its way.
+        Err(error) if error.is_transient() => match cluster.get(&LEASE, &name).await {
+            Ok(Some(now)) if is_holder(&now, holder) => now,
+            _ => return Err(error),
+        },
         Err(Error::Changed { object }) => {
             // Somebody was faster between our read and our write.
             if let Some(lease) = cluster.get(&LEASE, &name).await? {
@@ -98,9 +117,16 @@ pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Res
         cluster.clone(),
         release.clone(),
         name,
-        holder.to_owned(),
+        (holder.to_owned(), found.is_some(), unfinished),
         lease.into_value(),
     ))
+}
+
+fn is_holder(lease: &Value, holder: &str) -> bool {
+    lease
+        .pointer("/spec/holderIdentity")
+        .and_then(Value::as_str)
+        == Some(holder)
 }
 
 /// An error where the lease has a holder, however long ago it was renewed by its own clock.
@@ -142,44 +168,80 @@ impl Lock {
         cluster: Cluster,
         release: ReleaseName,
         name: String,
-        holder: String,
+        (holder, was_there, unfinished): (String, bool, Option<String>),
         lease: Value,
     ) -> Self {
-        let (tell, sign) = watch::channel(Sign::Renewed(Instant::now()));
+        let (tell, state) = watch::channel(LockState::Renewed(Instant::now()));
         let (own, shown) = (holder.clone(), name.clone());
         let renewal = tokio::spawn(async move {
             let reason = renew(&cluster, &shown, &own, lease, &tell).await;
-            tell.send_replace(Sign::Lost(reason));
+            tell.send_replace(LockState::Lost(reason));
         });
         Self {
             release,
             name,
             holder,
-            sign,
+            state,
             renewal,
+            was_there,
+            unfinished,
+        }
+    }
+
+    /// Whether the release had a lock before this run took it.
+    pub fn was_there(&self) -> bool {
+        self.was_there
+    }
+
+    /// What an earlier run meant to do and was cut off in.
+    pub fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
+    }
+
+    /// Writes down what this run means to do, before it does anything of it.
+    pub async fn intend(&self, cluster: &Cluster, intent: &str) -> Result<(), Error> {
+        if self.unfinished() == Some(intent) {
+            return Ok(());
+        }
+        let patch = json!([
+            {"op": "test", "path": "/spec/holderIdentity", "value": self.holder},
+            {"op": "add", "path": "/metadata/annotations", "value": {INTENT: intent}},
+        ]);
+        match json_patch(cluster, &LEASE, &self.name, &patch).await {
+            // The answer may have been lost on its way.
+            Err(error) if error.is_transient() => {
+                let now = cluster.get(&LEASE, &self.name).await?;
+                match now {
+                    Some(now) if now.annotation(INTENT) == Some(intent) => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            written => written.map(drop),
         }
     }
 
     /// Fails once the lock is no longer ours, or was renewed too long ago to be sure;
     /// checked before every write.
     pub fn check(&self) -> Result<(), Error> {
-        match &*self.sign.borrow() {
-            Sign::Renewed(at) if at.elapsed() < DURATION => Ok(()),
-            Sign::Renewed(at) => Err(Error::LockStale {
+        match &*self.state.borrow() {
+            LockState::Renewed(at) if at.elapsed() < DURATION => Ok(()),
+            LockState::Renewed(at) => Err(Error::LockStale {
                 lease: self.name.clone(),
                 seconds: at.elapsed().as_secs(),
             }),
-            Sign::Lost(reason) => Err(self.lost_by(reason.clone())),
+            LockState::Lost(reason) => Err(self.lost_by(reason.clone())),
         }
     }
 
     /// Waits until the lock is lost; never ends while it is ours.
     pub async fn lost(&self) -> Error {
-        let mut sign = self.sign.clone();
-        let lost = sign.wait_for(|sign| matches!(sign, Sign::Lost(_))).await;
+        let mut state = self.state.clone();
+        let lost = state
+            .wait_for(|state| matches!(state, LockState::Lost(_)))
+            .await;
         match lost.as_deref() {
-            Ok(Sign::Lost(reason)) => self.lost_by(reason.clone()),
-            Ok(Sign::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),
+            Ok(LockState::Lost(reason)) => self.lost_by(reason.clone()),
+            Ok(LockState::Renewed(_)) | Err(_) => self.lost_by("its renewal ended".to_owned()),
         }
     }
 
@@ -190,24 +252,34 @@ impl Lock {
         }
     }
 
-    /// Gives the lock back, so that the next one need not wait for it to expire.
-    pub async fn release(self, cluster: &Cluster) -> Result<(), Error> {
+    /// Gives the lock back, so that the next run need not wait for it to expire. What the run
+    /// meant to do is forgotten where it is `done`.
+    pub async fn release(self, cluster: &Cluster, done: bool) -> Result<(), Error> {
         self.renewal.abort();
         let Some(mut lease) = cluster.get(&LEASE, &self.name).await? else {
             return Ok(());
         };
-        if lease
-            .pointer("/spec/holderIdentity")
-            .and_then(Value::as_str)
-            != Some(&self.holder)
-        {
+        if !is_holder(&lease, &self.holder) {
             return Ok(());
         }
         lease["spec"]["holderIdentity"] = json!("");
+        let annotations = lease.pointer_mut("/metadata/annotations");
+        if let (Some(annotations), true) = (annotations.and_then(Value::as_object_mut), done) {
+            annotations.remove(INTENT);
+        }
         match replace(cluster, &LEASE, &self.name, &lease).await {
             // Taken over meanwhile: no longer ours to give.
             Err(Error::Changed { .. }) => Ok(()),
             released => released.map(drop),
+        }
+    }
+
+    /// Deletes the lock with the release that it was for.
+    pub async fn remove(self, cluster: &Cluster) -> Result<(), Error> {
+        self.renewal.abort();
+        match cluster.get(&LEASE, &self.name).await? {
+            Some(lease) if is_holder(&lease, &self.holder) => delete(cluster, &lease).await,
+            _ => Ok(()),
         }
     }
 
@@ -228,7 +300,7 @@ async fn renew(
     name: &str,
     holder: &str,
     mut lease: Value,
-    tell: &watch::Sender<Sign>,
+    tell: &watch::Sender<LockState>,
 ) -> String {
     let mut pause = RENEWAL;
     loop {
@@ -239,18 +311,13 @@ async fn renew(
         match replace(cluster, &LEASE, name, &lease).await {
             Ok(renewed) => {
                 lease = renewed.into_value();
-                tell.send_replace(Sign::Renewed(began));
+                tell.send_replace(LockState::Renewed(began));
                 pause = RENEWAL;
             }
             Err(error) if error.is_transient() => {}
             Err(Error::Changed { .. }) => match cluster.get(&LEASE, name).await {
-                Ok(Some(now))
-                    if now.pointer("/spec/holderIdentity").and_then(Value::as_str)
-                        == Some(holder) =>
-                {
-                    // Our own write whose answer was lost, or somebody's label.
-                    lease = now.into_value();
-                }
+                // Our own write whose answer was lost, our intent, or a label of another tool.
+                Ok(Some(now)) if is_holder(&now, holder) => lease = now.into_value(),
                 Ok(now) => {
                     let taker = now
                         .as_ref()

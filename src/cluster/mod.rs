@@ -1,7 +1,8 @@
 //! A Kubernetes cluster: reach it, apply, compare, follow, explain, lock.
 //!
-//! Pure files decide (`kind`, `request`, `conflict`, `diff`, `order`, `gpus`,
-//! `rollout`, `diagnosis`); `client` sends, and every request has a limit.
+//! Pure files decide (`request`, `conflict`, `diff`, `gpus`, `pod_needs`, `rollout`,
+//! `diagnosis`, and the rows of the two seams `workload` and `scale`); `client` sends, and
+//! every request has a limit.
 
 pub mod access;
 pub mod apply;
@@ -20,12 +21,14 @@ pub mod inventory;
 pub mod lease;
 pub mod logs;
 mod observed;
-pub mod order;
+pub mod pod_needs;
 pub mod pod_proxy;
 pub mod pods;
 pub mod request;
 pub mod rollout;
+pub mod scale;
 pub mod typed;
+pub mod workload;
 
 pub use crate::object::kind;
 use crate::object::path;

@@ -1,25 +1,25 @@
-//! What the watches of a rollout have brought so far, and what it still lacks.
+//! What the watches of a rollout have brought so far, and what a diagnosis still lacks.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Event as CoreEvent, Pod},
-};
+use k8s_openapi::api::core::v1::{Event as CoreEvent, Pod};
 use kube::runtime::watcher;
 use tokio::time::Instant;
 
 use super::{
     Cluster,
-    diagnosis::{Finding, Observation, diagnose, diagnose_replicas},
+    diagnosis::{Finding, Observation, diagnose, diagnose_creation},
     gpus::{self, NodeGpus},
     pods,
+    rollout::{Progress, progress},
+    workload::Workload,
 };
+use crate::object::Object;
 
 /// Events kept; a crash loop writes a few a minute.
 const EVENTS_MAX: usize = 500;
 
-/// Containers whose last log is fetched: the first few say what all would.
+/// Containers whose last log is fetched: the others end for the same reason.
 const LOGS_MAX: usize = 8;
 
 /// Nodes are read again after this: all nodes and pods of a cluster are a large answer.
@@ -36,8 +36,9 @@ struct Run {
 }
 
 pub(super) struct Observed {
+    workload: &'static dyn Workload,
     name: String,
-    deployment: Option<Deployment>,
+    object: Option<Object>,
     pods: BTreeMap<String, Pod>,
     /// Filled while a watch lists anew; replaces `pods` when it is through.
     relisted: BTreeMap<String, Pod>,
@@ -48,10 +49,12 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(name: &str) -> Self {
+    /// Of the workload with that name.
+    pub(super) fn new(workload: &'static dyn Workload, name: &str) -> Self {
         Self {
+            workload,
             name: name.to_owned(),
-            deployment: None,
+            object: None,
             pods: BTreeMap::new(),
             relisted: BTreeMap::new(),
             events: Vec::new(),
@@ -61,12 +64,12 @@ impl Observed {
         }
     }
 
-    pub(super) fn deployment(&mut self, event: watcher::Event<Deployment>) {
+    pub(super) fn workload(&mut self, event: watcher::Event<Object>) {
         match event {
             watcher::Event::Apply(found) | watcher::Event::InitApply(found) => {
-                self.deployment = Some(found);
+                self.object = Some(found);
             }
-            watcher::Event::Delete(_) => self.deployment = None,
+            watcher::Event::Delete(_) => self.object = None,
             watcher::Event::Init | watcher::Event::InitDone => {}
         }
     }
@@ -86,7 +89,7 @@ impl Observed {
         let (watcher::Event::Apply(event) | watcher::Event::InitApply(event)) = event else {
             return;
         };
-        // Pods and ReplicaSets are named after their Deployment.
+        // Pods, and the objects that create them, are named after their workload.
         let about = event.involved_object.name.as_deref().unwrap_or_default();
         if !about.starts_with(&self.name) {
             return;
@@ -99,12 +102,15 @@ impl Observed {
         }
     }
 
-    pub(super) fn pods(&self) -> impl Iterator<Item = &Pod> {
-        self.pods.values()
+    /// Whether the workload's controller has seen its newest spec.
+    pub(super) fn is_observed(&self) -> bool {
+        let object = self.object.as_ref();
+        object.is_some_and(|object| self.workload.standing(object).observed)
     }
 
-    pub(super) fn current_deployment(&self) -> Option<&Deployment> {
-        self.deployment.as_ref()
+    pub(super) fn progress(&self) -> Progress {
+        let pods: Vec<_> = self.pods.values().cloned().collect();
+        progress(self.workload, self.object.as_ref(), &pods)
     }
 
     /// Fetches what a diagnosis needs and no watch brings: logs of runs that
@@ -119,7 +125,7 @@ impl Observed {
             .collect();
         for run in missing {
             let tail = pods::tail(cluster, &run.pod, &run.container, run.previous).await;
-            // A log that cannot be had is no evidence; asking again would not help.
+            // A log that cannot be read is empty; asking again would not help.
             self.logs
                 .retain(|other, _| other.pod != run.pod || other.container != run.container);
             self.logs.insert(run, tail.unwrap_or_default());
@@ -129,7 +135,7 @@ impl Observed {
             .is_some_and(|read| read.elapsed() < NODES_AGE_MAX);
         if !fresh && self.pods.values().any(is_unschedulable) {
             self.gpus_read = Some(Instant::now());
-            // Without the right to list nodes, the scheduler's words must do.
+            // Without the right to list nodes, the scheduler's message must do.
             self.gpus = gpus::read(cluster).await.unwrap_or_default();
         }
     }
@@ -141,8 +147,10 @@ impl Observed {
             .values()
             .filter_map(|pod| self.diagnose(pod))
             .collect();
-        if self.pods.is_empty() {
-            found.extend(diagnose_replicas(&self.events_about("ReplicaSet", None)));
+        let progress = self.progress();
+        if progress.pods.len() < progress.wanted as usize {
+            let creators = self.workload.pod_creators();
+            found.extend(diagnose_creation(&self.events_about(creators, None)));
         }
         let never = Duration::MAX;
         found.sort_by_key(|finding| finding.code.patience().unwrap_or(never));
@@ -157,7 +165,7 @@ impl Observed {
             .filter(|(run, _)| run.pod == name)
             .map(|(run, tail)| (run.container.clone(), tail.clone()))
             .collect();
-        let events = self.events_about("Pod", Some(name));
+        let events = self.events_about(&["Pod"], Some(name));
         diagnose(
             pod,
             Observation {
@@ -168,10 +176,11 @@ impl Observed {
         )
     }
 
-    fn events_about(&self, kind: &str, name: Option<&str>) -> Vec<CoreEvent> {
+    fn events_about(&self, kinds: &[&str], name: Option<&str>) -> Vec<CoreEvent> {
+        let is_one = |kind: &String| kinds.contains(&kind.as_str());
         self.events
             .iter()
-            .filter(|event| event.involved_object.kind.as_deref() == Some(kind))
+            .filter(|event| event.involved_object.kind.as_ref().is_some_and(is_one))
             .filter(|event| name.is_none() || event.involved_object.name.as_deref() == name)
             .cloned()
             .collect()
@@ -221,7 +230,7 @@ fn is_unschedulable(pod: &Pod) -> bool {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::workload::WORKLOADS, *};
 
     fn event(name: &str, about: &str, kind: &str, message: &str) -> CoreEvent {
         serde_json::from_value(json!({
@@ -236,22 +245,19 @@ mod tests {
         let pod = |name: &str| -> Pod {
             serde_json::from_value(json!({"metadata": {"name": name}})).unwrap()
         };
-        let mut observed = Observed::new("chat-v1");
+        let mut observed = Observed::new(WORKLOADS[0], "chat-v1");
         observed.pod(watcher::Event::Apply(pod("chat-v1-a")));
         observed.pod(watcher::Event::Init);
-        assert_eq!(observed.pods().count(), 1);
+        assert_eq!(observed.pods.len(), 1);
         observed.pod(watcher::Event::InitApply(pod("chat-v1-b")));
         observed.pod(watcher::Event::InitDone);
-        let names: Vec<_> = observed
-            .pods()
-            .map(|pod| pod.metadata.name.clone().unwrap())
-            .collect();
+        let names: Vec<_> = observed.pods.keys().collect();
         assert_eq!(names, ["chat-v1-b"]);
     }
 
     #[test]
-    fn events_of_other_releases_are_not_ours() {
-        let mut observed = Observed::new("chat-v1");
+    fn events_of_other_releases_are_left_out() {
+        let mut observed = Observed::new(WORKLOADS[0], "chat-v1");
         let denied = "pods \"x\" is forbidden: exceeded quota: q";
         observed.event(watcher::Event::Apply(event(
             "e1",
@@ -270,8 +276,28 @@ mod tests {
     }
 
     #[test]
+    fn a_group_whose_workers_are_not_created_is_explained() {
+        let lws = json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet",
+            "metadata": {"name": "chat-v1"}, "spec": {"replicas": 1,
+            "leaderWorkerTemplate": {"size": 2, "leaderTemplate": {}, "workerTemplate": {}}}});
+        let lws = Object::from(lws);
+        let mut observed = Observed::new(super::super::workload::find(&lws).unwrap(), "chat-v1");
+        observed.workload(watcher::Event::Apply(lws));
+        let leader = json!({"metadata": {"name": "chat-v1-0"}, "status": {
+            "conditions": [{"type": "Ready", "status": "True"}]}});
+        observed.pod(watcher::Event::Apply(
+            serde_json::from_value(leader).unwrap(),
+        ));
+        let denied = "create Pod chat-v1-0-1 in StatefulSet chat-v1-0 failed error: pods \"chat-v1-0-1\" is forbidden: exceeded quota: q";
+        let denied = event("e1", "chat-v1-0", "StatefulSet", denied);
+        observed.event(watcher::Event::Apply(denied));
+        let codes: Vec<_> = observed.findings().iter().map(|one| one.code).collect();
+        assert_eq!(codes, [super::super::diagnosis::Code::QuotaExceeded]);
+    }
+
+    #[test]
     fn an_event_that_repeats_is_kept_once() {
-        let mut observed = Observed::new("chat-v1");
+        let mut observed = Observed::new(WORKLOADS[0], "chat-v1");
         for _ in 0..3 {
             observed.event(watcher::Event::Apply(event(
                 "e1",

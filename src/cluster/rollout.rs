@@ -1,7 +1,10 @@
-//! How far a version's pods are: a pure reading of its Deployment and pods.
+//! How far a version's pods are: a pure reading of its workload and pods.
 
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
+
+use super::workload::{GaveUp, Standing, Workload};
+use crate::object::Object;
 
 /// What is being waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, schemars::JsonSchema)]
@@ -33,16 +36,19 @@ pub struct Progress {
     pub wanted: u32,
     pub ready: u32,
     pub pods: Vec<PodProgress>,
-    /// Every wanted pod is ready and the Deployment's controller says so too.
+    /// Every wanted pod is ready and the workload's controller reports so too.
     pub done: bool,
-    /// The Deployment's own `progressDeadlineSeconds` has passed.
-    pub deadline_exceeded: bool,
+    /// The controller no longer expects its newest spec to get ready.
+    #[serde(skip)]
+    pub gave_up: Option<GaveUp>,
 }
 
-/// Reads a Deployment and the pods of its selector.
-pub fn progress(deployment: Option<&Deployment>, pods: &[Pod]) -> Progress {
-    let spec = deployment.and_then(|deployment| deployment.spec.as_ref());
-    let wanted = spec.map_or(1, |spec| count(spec.replicas.or(Some(1))));
+/// Reads a version's workload, once there is one, and the version's pods.
+pub fn progress(workload: &dyn Workload, object: Option<&Object>, pods: &[Pod]) -> Progress {
+    let standing = object.map(|object| workload.standing(object));
+    let wanted = object.map_or(1, |object| {
+        workload.replicas(object) * workload.pods_per_replica(object)
+    });
     let mut seen: Vec<_> = pods.iter().filter(|pod| counts(pod)).map(one).collect();
     seen.sort_by(|a, b| (b.phase, &a.pod).cmp(&(a.phase, &b.pod)));
     let enough = wanted > 0 && seen.len() >= wanted as usize;
@@ -57,39 +63,9 @@ pub fn progress(deployment: Option<&Deployment>, pods: &[Pod]) -> Progress {
         wanted,
         ready: u32::try_from(ready).unwrap_or(u32::MAX),
         pods: seen,
-        done: deployment.is_some_and(|deployment| is_done(deployment, wanted)),
-        deadline_exceeded: deployment.is_some_and(deadline_exceeded),
+        done: standing.as_ref().is_some_and(Standing::is_done),
+        gave_up: standing.and_then(|standing| standing.gave_up),
     }
-}
-
-fn count(number: Option<i32>) -> u32 {
-    number
-        .and_then(|number| u32::try_from(number).ok())
-        .unwrap_or(0)
-}
-
-/// As `kubectl rollout status` decides it: the controller has seen the newest
-/// spec, every pod is of it, every pod is available, none of an older one is left.
-fn is_done(deployment: &Deployment, wanted: u32) -> bool {
-    let Some(status) = &deployment.status else {
-        return false;
-    };
-    let seen =
-        status.observed_generation.unwrap_or(0) >= deployment.metadata.generation.unwrap_or(0);
-    seen && count(status.updated_replicas) == wanted
-        && count(status.replicas) == wanted
-        && count(status.available_replicas) == wanted
-}
-
-fn deadline_exceeded(deployment: &Deployment) -> bool {
-    let conditions = deployment
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| {
-        condition.type_ == "Progressing"
-            && condition.reason.as_deref() == Some("ProgressDeadlineExceeded")
-    })
 }
 
 /// Pods on their way out, or ended and replaced, say nothing about the version.
@@ -138,7 +114,7 @@ fn one(pod: &Pod) -> PodProgress {
         node,
         restarts: containers
             .iter()
-            .map(|container| count(Some(container.restart_count)))
+            .map(|container| u32::try_from(container.restart_count).unwrap_or(0))
             .sum(),
     }
 }
@@ -147,15 +123,30 @@ fn one(pod: &Pod) -> PodProgress {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::*;
+    use super::{super::workload, *};
 
-    fn deployment(replicas: u32, status: &Value) -> Deployment {
-        serde_json::from_value(json!({
+    fn deployment(replicas: u32, status: &Value) -> Object {
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
             "metadata": {"name": "chat-v1", "generation": 2},
             "spec": {"replicas": replicas, "selector": {}, "template": {}},
             "status": status,
-        }))
-        .unwrap()
+        })
+        .into()
+    }
+
+    fn group(replicas: u32, size: u32) -> Object {
+        json!({
+            "apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet",
+            "metadata": {"name": "chat-v1"},
+            "spec": {"replicas": replicas,
+                "leaderWorkerTemplate": {"size": size, "leaderTemplate": {}, "workerTemplate": {}}},
+        })
+        .into()
+    }
+
+    fn look(object: &Object, pods: &[Pod]) -> Progress {
+        progress(workload::find(object).unwrap(), Some(object), pods)
     }
 
     fn pod(name: &str, phase: Phase) -> Pod {
@@ -178,34 +169,26 @@ mod tests {
 
     #[test]
     fn the_least_advanced_wanted_pod_counts() {
-        let two = deployment(2, &json!({}));
-        for phase in [Phase::Schedule, Phase::Pull, Phase::Load, Phase::Ready] {
-            let seen = progress(Some(&two), &[pod("a", Phase::Ready), pod("b", phase)]);
-            assert_eq!(seen.phase, phase);
+        // Two replicas of one pod, or one replica of two.
+        for two in [deployment(2, &json!({})), group(1, 2)] {
+            for phase in [Phase::Schedule, Phase::Pull, Phase::Load, Phase::Ready] {
+                let seen = look(&two, &[pod("a", Phase::Ready), pod("b", phase)]);
+                assert_eq!((seen.wanted, seen.phase), (2, phase));
+            }
+            let seen = look(&two, &[pod("a", Phase::Ready)]);
+            assert_eq!(seen.phase, Phase::Schedule);
         }
-        assert_eq!(
-            progress(Some(&two), &[pod("a", Phase::Ready)]).phase,
-            Phase::Schedule
-        );
-        assert_eq!(progress(None, &[]).phase, Phase::Schedule);
+        let nothing = progress(workload::WORKLOADS[0], None, &[]);
+        assert_eq!(nothing.phase, Phase::Schedule);
     }
 
     #[test]
-    fn done_needs_the_newest_generation_and_every_pod() {
+    fn done_is_the_controllers_word() {
         let full = json!({"observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1});
-        assert!(progress(Some(&deployment(1, &full)), &[pod("a", Phase::Ready)]).done);
-        for (field, value) in [
-            ("observedGeneration", 1),
-            ("replicas", 2),
-            ("updatedReplicas", 0),
-            ("availableReplicas", 0),
-        ] {
-            let mut short = full.clone();
-            short[field] = json!(value);
-            assert!(!progress(Some(&deployment(1, &short)), &[]).done, "{field}");
-        }
+        assert!(look(&deployment(1, &full), &[pod("a", Phase::Ready)]).done);
+        assert!(!look(&deployment(1, &json!({})), &[pod("a", Phase::Ready)]).done);
         let none = json!({"observedGeneration": 2});
-        assert!(progress(Some(&deployment(0, &none)), &[]).done);
+        assert!(look(&deployment(0, &none), &[]).done);
     }
 
     #[test]
@@ -213,16 +196,7 @@ mod tests {
         let mut going = pod("a", Phase::Ready);
         going.metadata.deletion_timestamp =
             serde_json::from_value(json!("2026-11-24T03:00:00Z")).unwrap();
-        let seen = progress(
-            Some(&deployment(1, &json!({}))),
-            &[going, pod("b", Phase::Pull)],
-        );
+        let seen = look(&deployment(1, &json!({})), &[going, pod("b", Phase::Pull)]);
         assert_eq!((seen.phase, seen.pods.len()), (Phase::Pull, 1));
-    }
-
-    #[test]
-    fn the_deployments_own_deadline_is_seen() {
-        let late = json!({"conditions": [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]});
-        assert!(progress(Some(&deployment(1, &late)), &[]).deadline_exceeded);
     }
 }

@@ -3,14 +3,18 @@
 
 use std::{borrow::Cow, fmt};
 
-use kube::{Resource, runtime::watcher::Event};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Resource, core::DynamicResourceScope, runtime::watcher::Event};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::Value;
 
-use crate::json;
+use crate::{
+    json,
+    object::{Kind, Object},
+};
 
 /// An object as its type, if it is one.
 pub fn read<T: DeserializeOwned>(object: &Value) -> Option<T> {
@@ -54,11 +58,11 @@ impl<T: Resource> Resource for Typed<T> {
         T::plural(kind)
     }
 
-    fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    fn meta(&self) -> &ObjectMeta {
         self.0.meta()
     }
 
-    fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
         self.0.meta_mut()
     }
 }
@@ -70,6 +74,76 @@ pub(super) fn plain<T>(event: Event<Typed<T>>) -> Event<T> {
         Event::Delete(Typed(object)) => Event::Delete(object),
         Event::Init => Event::Init,
         Event::InitApply(Typed(object)) => Event::InitApply(object),
+        Event::InitDone => Event::InitDone,
+    }
+}
+
+/// An object of a kind that is only known as a [`Kind`], for kube's watches.
+#[derive(Clone)]
+pub(super) struct Watched {
+    meta: ObjectMeta,
+    object: Object,
+}
+
+impl<'de> Deserialize<'de> for Watched {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let object = Value::deserialize(reader)?;
+        let meta = json::read(&object["metadata"]).map_err(D::Error::custom)?;
+        Ok(Self {
+            meta,
+            object: object.into(),
+        })
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.meta.name).finish()
+    }
+}
+
+impl Resource for Watched {
+    type DynamicType = Kind;
+    type Scope = DynamicResourceScope;
+
+    fn kind(kind: &Kind) -> Cow<'_, str> {
+        Cow::Borrowed(&kind.kind)
+    }
+
+    fn group(kind: &Kind) -> Cow<'_, str> {
+        Cow::Borrowed(&kind.group)
+    }
+
+    fn version(kind: &Kind) -> Cow<'_, str> {
+        Cow::Borrowed(&kind.version)
+    }
+
+    fn plural(kind: &Kind) -> Cow<'_, str> {
+        Cow::Borrowed(&kind.plural)
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}
+
+/// The object that a watch of `kind` brought. Those of its first list come without their kind.
+pub(super) fn of_kind(event: Event<Watched>, kind: &Kind) -> Event<Object> {
+    let named = |watched: Watched| {
+        let mut object = watched.object;
+        object["apiVersion"] = Value::String(kind.api_version());
+        object["kind"] = Value::String(kind.kind.to_string());
+        object
+    };
+    match event {
+        Event::Apply(watched) => Event::Apply(named(watched)),
+        Event::Delete(watched) => Event::Delete(named(watched)),
+        Event::Init => Event::Init,
+        Event::InitApply(watched) => Event::InitApply(named(watched)),
         Event::InitDone => Event::InitDone,
     }
 }

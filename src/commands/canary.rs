@@ -6,9 +6,11 @@ mod values;
 
 use std::path::PathBuf;
 
-use self::ground::{Bring, Ground, Held};
+use self::ground::{Bring, CanarySession};
 use super::{
     Session,
+    held::Held,
+    image::Resolved,
     registry_args::RegistryArgs,
     release_args::{self, ReleaseArgs},
 };
@@ -121,14 +123,14 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let prompts = values::prompts(args.prompts.as_deref())?;
     values::writable(args.report.as_deref())?;
     let home = release_args::home()?;
-    let ground = Ground::find(args.release.find(&home)?, home).await?;
+    let ground = CanarySession::find(args.release.find(&home)?).await?;
     let run = run_id(now_ms(), std::process::id());
-    let held = ground.hold(&run).await?;
+    let held = ground.hold(run.clone()).await?;
     let ended = match prepare(args, plan, run, &ground, &held, session).await {
-        Ok((journal, split)) => held.drive(&journal, split, prompts, session).await,
+        Ok((journal, split)) => ground.drive(&held, &journal, split, prompts, session).await,
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.release(ended.is_ok(), session).await;
     answer(&ground, ended?, args.report.as_deref(), session)
 }
 
@@ -137,17 +139,18 @@ async fn prepare(
     args: &StartArgs,
     plan: Plan,
     run: String,
-    ground: &Ground,
+    ground: &CanarySession,
     held: &Held<'_>,
     session: &Session,
 ) -> Result<(Journal, Split), Failure> {
+    ground.settle(held, session).await?;
     let split = ground.router.read().await?;
     let before = held_run(&split, ground.release.as_str())?;
     let first = plan.steps()[0];
     if plan.splits_traffic() {
         ground.router.splits(plan.matches.as_ref()).await?;
     }
-    let candidate = wanted(args, first, &run, &split, ground, held, session).await?;
+    let candidate = wanted(args, first, &split, ground, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
@@ -226,9 +229,8 @@ fn open(split: &Split, release: &str) -> canary::Error {
 async fn wanted(
     args: &StartArgs,
     weight: Weight,
-    run: &str,
     split: &Split,
-    ground: &Ground,
+    ground: &CanarySession,
     held: &Held<'_>,
     session: &Session,
 ) -> Result<VersionId, Failure> {
@@ -242,26 +244,24 @@ async fn wanted(
                 .hint("run it beside infer.yaml, or name a version that is up with --version")
         });
     };
-    let wanted = ground.wanted(spec, args.image.as_ref(), args.lock.as_deref())?;
+    let wanted = Resolved::new(spec, args.image.as_ref(), args.lock.as_deref())?;
     // An open split belongs to its run; and what is up and waiting is up.
     if wanted.version == split.live || split.journal.is_some() {
         return Ok(wanted.version);
     }
     let bring = Bring {
-        spec,
         wanted: &wanted,
         registry: &args.registry,
         live: &split.live,
         weight,
-        run,
     };
-    held.bring(&bring, session).await?;
+    ground.bring(held, &bring, session).await?;
     Ok(wanted.version)
 }
 
 /// Says how it ended, and writes the report.
 fn answer(
-    ground: &Ground,
+    ground: &CanarySession,
     (stopped, state): (Stopped, State),
     report: Option<&std::path::Path>,
     session: &Session,
@@ -284,7 +284,7 @@ fn answer(
     }
 }
 
-fn frozen(ground: &Ground, part: &str) -> Failure {
+fn frozen(ground: &CanarySession, part: &str) -> Failure {
     let release = &ground.release;
     Failure::new(
         Kind::Interrupted,

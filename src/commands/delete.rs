@@ -4,12 +4,17 @@ use std::time::Duration;
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, cluster, home, run_id},
+    held::{Held, Reached, launch_of},
+    release_args::{ReleaseArgs, home, run_id},
 };
 use crate::{
     error::{Failure, Outcome},
     local::{self, Holder},
-    release::{self, event::Event},
+    release::{
+        self,
+        event::Event,
+        kubernetes::{self, ClusterSite},
+    },
     spec::Target,
     ui::Deleted,
 };
@@ -44,14 +49,15 @@ pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure
             release::local::delete::delete(&home, &found.name, drain).await?;
             drop(lock);
         }
-        Target::Kubernetes(place) => {
-            let cluster = cluster(place).await?;
-            let holder = Holder::here("delete", &run_id()).to_string();
-            let lock = release::kubernetes::lock(&cluster, &found.name, &holder).await?;
-            let on_event = |event: Event| session.ui.show(&event);
-            let deleted =
-                release::kubernetes::delete(&cluster, &found.name, drain, &on_event).await;
-            lock.release(&cluster).await?;
+        Target::Kubernetes(_) => {
+            let reached = Reached::find(&found.name, &found.target, &launch_of(None)).await?;
+            let held = Held::take(&found.name, &reached, "delete", run_id()).await?;
+            let deleted = on_cluster(&held, drain, session).await;
+            match &deleted {
+                // Nothing is left that a lock could guard.
+                Ok(()) | Err(release::Error::NoRelease { .. }) => held.remove(session).await,
+                Err(_) => held.release(false, session).await,
+            }
             deleted?;
         }
     }
@@ -60,4 +66,17 @@ pub async fn run(args: DeleteArgs, session: &Session) -> Result<Outcome, Failure
         release: found.name.as_str(),
     });
     Ok(Outcome::Done)
+}
+
+async fn on_cluster(
+    held: &Held<'_>,
+    drain: Duration,
+    session: &Session,
+) -> Result<(), release::Error> {
+    let Reached::Cluster(cluster) = held.reached else {
+        return Ok(());
+    };
+    let on_event = |event: Event| session.ui.show(&event);
+    let site = ClusterSite::new(cluster, held.name, held.lease(), &held.run, &on_event);
+    kubernetes::delete(&site, drain, &session.interrupt).await
 }

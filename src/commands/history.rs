@@ -23,8 +23,8 @@ pub async fn run(args: HistoryArgs, session: &Session) -> Result<Outcome, Failur
     let found = args.release.find(&home)?;
     let rows = match &found.target {
         Target::Local => {
-            let history = release::local::record::read(&home, &found.name)?;
-            HistoryRows::new(found.name.as_str(), &history)
+            let stored = release::local::store::read(&home, &found.name)?;
+            HistoryRows::new(found.name.as_str(), &stored.record)
         }
         Target::Kubernetes(place) => {
             release::kubernetes::history(&cluster(place).await?, &found.name).await?

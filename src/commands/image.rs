@@ -4,11 +4,84 @@ use std::path::Path;
 
 use crate::{
     error::Failure,
+    name::VersionId,
     pack::lock::{self, Lock},
     registry::{LayoutPath, Location, Reference},
-    release::wanted::{self, Image},
-    spec::Spec,
+    release::{
+        kubernetes::{RevisionSpec, WantedObjects},
+        local::engine,
+        wanted::{self, Image},
+    },
+    render::{self, Manifests, Overrides},
+    spec::{Spec, Target},
 };
+
+/// What `infer.yaml` and `infer.lock` come to: a version, and what it is made of.
+pub struct Resolved<'a> {
+    pub spec: &'a Spec,
+    pub version: VersionId,
+    /// `None` where no model is run.
+    pub image: Option<Image>,
+    /// For a cluster.
+    pub objects: Option<WantedObjects>,
+}
+
+impl<'a> Resolved<'a> {
+    /// `image` is `--image`, `lock` is `--lock`.
+    pub fn new(
+        spec: &'a Spec,
+        image: Option<&Location>,
+        lock: Option<&Path>,
+    ) -> Result<Self, Failure> {
+        if spec.target == Target::Local {
+            let image = wanted(spec, image, lock)?;
+            return Ok(Self {
+                spec,
+                version: engine::version(spec, &image.digest.to_string())?,
+                image: Some(image),
+                objects: None,
+            });
+        }
+        let image = wanted_on_cluster(spec, image, lock)?;
+        let manifests = manifests(spec, image.as_ref())?;
+        let revision = RevisionSpec {
+            objects: Vec::new(),
+            served_model: spec.model.served_name.clone(),
+            startup_s: spec.rollout.startup_s,
+            drain_s: spec.rollout.drain_s,
+            surge: spec.rollout.surge,
+        };
+        let version = manifests.version.clone();
+        Ok(Self {
+            spec,
+            objects: Some(WantedObjects::new(
+                version.clone(),
+                &manifests.objects,
+                revision,
+            )),
+            version,
+            image,
+        })
+    }
+
+    /// The model, by digest; for people.
+    pub fn image_title(&self) -> String {
+        let image = self.image.as_ref();
+        image.map_or_else(|| "no model".to_owned(), |image| image.place.to_string())
+    }
+
+    /// Why `infer.lock` was not asked, for people.
+    pub fn note(&self) -> Option<&str> {
+        self.image.as_ref()?.note.as_deref()
+    }
+}
+
+/// The manifests of a wanted version for a cluster.
+fn manifests(spec: &Spec, image: Option<&Image>) -> Result<Manifests, Failure> {
+    let model = image.map(for_nodes).transpose()?;
+    let overrides = Overrides::read(spec.templates.as_deref())?;
+    Ok(render::render(spec, model.as_ref(), &overrides)?)
+}
 
 /// Pins the wanted image; `lock` is `--lock`, else the file beside `infer.yaml` counts.
 pub fn wanted(

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::{
+    engine::{Kind, Weights},
     error::{Failure, Outcome},
     file::write_atomically,
     model::{self, Facts, Format, Source},
     name::ReleaseName,
     registry::{LayoutPath, Location},
     slo::Gate,
-    spec::{self, draft::Draft, engine::Kind},
+    spec::{self, draft::Draft},
     ui::{
         Ui,
         init::{Written, about},
@@ -159,7 +160,7 @@ impl InitArgs {
             let name = ui.ask("Name of the release", &self.name_default(), check)?;
             self.name = name.parse().ok();
         }
-        if self.model.is_none() && self.engine != Some(Kind::Sim) {
+        if self.model.is_none() && !self.engine.is_some_and(Kind::is_simulated) {
             let check = |answer: &str| {
                 if Path::new(answer).exists() {
                     Ok(())
@@ -226,7 +227,7 @@ impl InitArgs {
             }
         };
         let engine = self.engine.unwrap_or_else(|| suggested(found));
-        let is_llama = engine == Kind::LlamaCpp;
+        let loads_file = engine.row().weights == Weights::GgufFile;
         Ok(Draft {
             source: self
                 .model
@@ -235,7 +236,7 @@ impl InitArgs {
                 .transpose()?,
             file: found
                 .and_then(|found| found.file.clone())
-                .filter(|_| is_llama),
+                .filter(|_| loads_file),
             about: found.map(|found| about(&found.facts)),
             slo: self.slo.iter().map(ToString::to_string).collect(),
             engine_version: self.engine_version.clone(),
@@ -288,11 +289,12 @@ impl InitArgs {
     }
 }
 
-/// llama.cpp loads GGUF and nothing else; the others do not load GGUF.
+/// The engine that loads what was found; a simulated one where no weights are named.
 fn suggested(found: Option<&Found>) -> Kind {
-    match found.map(|found| found.facts.format) {
-        Some(Format::Gguf) => Kind::LlamaCpp,
-        Some(Format::Safetensors | Format::Other) => Kind::Vllm,
-        None => Kind::Sim,
-    }
+    let weights = match found.map(|found| found.facts.format) {
+        Some(Format::Gguf) => Weights::GgufFile,
+        Some(Format::Safetensors | Format::Other) => Weights::Folder,
+        None => Weights::NotRead,
+    };
+    Kind::that_loads(weights).unwrap_or(Kind::Sim)
 }

@@ -5,6 +5,7 @@ pub mod completions;
 pub mod delete;
 pub mod deploy;
 pub mod doctor;
+mod held;
 pub mod history;
 pub mod image;
 pub mod image_args;

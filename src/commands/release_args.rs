@@ -19,6 +19,12 @@ pub struct ReleaseArgs {
     pub name: Option<ReleaseName>,
     #[command(flatten)]
     pub file: ReleaseFile,
+    /// Namespace to look in, where no infer.yaml says it; the kubeconfig's if left out
+    #[arg(long, value_name = "NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Context of the kubeconfig to look in, where no infer.yaml says it
+    #[arg(long, value_name = "CONTEXT")]
+    pub context: Option<String>,
 }
 
 /// A release and where it lives.
@@ -41,9 +47,9 @@ impl ReleaseArgs {
         };
         let here = local::releases(home).map_err(|error| Failure::failed(&error))?;
         match (&self.name, written) {
-            (None, Some(spec)) => found(spec, &here),
-            (Some(name), Some(spec)) if spec.name == *name => found(spec, &here),
-            (Some(name), _) => elsewhere(name, &here),
+            (None, Some(spec)) => self.found(spec, &here),
+            (Some(name), Some(spec)) if spec.name == *name => self.found(spec, &here),
+            (Some(name), _) => self.elsewhere(name, &here),
             (None, None) => Err(Failure::usage(format!(
                 "no release is named, and there is no {}",
                 self.file.file.display()
@@ -53,47 +59,65 @@ impl ReleaseArgs {
         }
     }
 
+    /// The cluster and namespace that the flags name.
+    pub fn place(&self) -> Kubernetes {
+        Kubernetes {
+            context: self.context.clone(),
+            namespace: self.namespace.clone(),
+            ..Kubernetes::default()
+        }
+    }
+
+    fn names_cluster(&self) -> bool {
+        self.namespace.is_some() || self.context.is_some()
+    }
+
+    /// The release of the file.
+    fn found(&self, mut spec: Spec, here: &[ReleaseName]) -> Result<Found, Failure> {
+        if let Target::Kubernetes(place) = &mut spec.target {
+            let flags = self.place();
+            place.context = flags.context.or(place.context.take());
+            place.namespace = flags.namespace.or(place.namespace.take());
+        }
+        if spec.target == Target::Local && !here.contains(&spec.name) {
+            return Err(release::Error::NoRelease { release: spec.name }.into());
+        }
+        Ok(Found {
+            name: spec.name.clone(),
+            target: spec.target.clone(),
+            spec: Some(spec),
+        })
+    }
+
+    /// A release without its file: on this machine, or in the cluster there is.
+    fn elsewhere(&self, name: &ReleaseName, here: &[ReleaseName]) -> Result<Found, Failure> {
+        let target = if here.contains(name) && !self.names_cluster() {
+            Target::Local
+        } else if cluster::is_configured() {
+            Target::Kubernetes(self.place())
+        } else {
+            let known: Vec<_> = here.iter().map(ToString::to_string).collect();
+            let failure = Failure::failed(&release::Error::NoRelease {
+                release: name.clone(),
+            });
+            return Err(failure
+                .hint(match known.as_slice() {
+                    [] => "there is none; bring one up with `infer deploy`".to_owned(),
+                    known => format!("there is {}", known.join(", ")),
+                })
+                .hint("no cluster is configured to look in: set KUBECONFIG"));
+        };
+        Ok(Found {
+            name: name.clone(),
+            target,
+            spec: None,
+        })
+    }
+
     /// Whether nothing says which release is meant.
     pub fn says_nothing(&self) -> bool {
         self.name.is_none() && !self.file.file.exists()
     }
-}
-
-/// The release of the file.
-fn found(spec: Spec, here: &[ReleaseName]) -> Result<Found, Failure> {
-    if spec.target == Target::Local && !here.contains(&spec.name) {
-        return Err(release::Error::NoRelease { release: spec.name }.into());
-    }
-    Ok(Found {
-        name: spec.name.clone(),
-        target: spec.target.clone(),
-        spec: Some(spec),
-    })
-}
-
-/// A release without its file: on this machine, or in the cluster there is.
-fn elsewhere(name: &ReleaseName, here: &[ReleaseName]) -> Result<Found, Failure> {
-    let target = if here.contains(name) {
-        Target::Local
-    } else if cluster::is_configured() {
-        Target::Kubernetes(Kubernetes::default())
-    } else {
-        let known: Vec<_> = here.iter().map(ToString::to_string).collect();
-        let failure = Failure::failed(&release::Error::NoRelease {
-            release: name.clone(),
-        });
-        return Err(failure
-            .hint(match known.as_slice() {
-                [] => "there is none; bring one up with `infer deploy`".to_owned(),
-                known => format!("there is {}", known.join(", ")),
-            })
-            .hint("no cluster is configured to look in: set KUBECONFIG"));
-    };
-    Ok(Found {
-        name: name.clone(),
-        target,
-        spec: None,
-    })
 }
 
 /// The folders of this user.

@@ -2,15 +2,20 @@
 
 use super::{
     Session,
+    held::{AnySite, Held, Reached, launch_of, options, rollback_intent},
     registry_args::RegistryArgs,
-    release_args::{ReleaseArgs, cluster, home, run_id},
+    release_args::{Found, ReleaseArgs, home, run_id},
 };
 use crate::{
     error::{Failure, Outcome},
-    local::{self, Holder},
-    name::VersionId,
-    release::{self, event::Event},
-    spec::Target,
+    name::{ReleaseName, VersionId},
+    release::{
+        self,
+        event::{Deployed, Event},
+        lifecycle::{self, Aim, Goal, Observed, Wanted},
+        record::{Entry, Revision},
+    },
+    spec::Surge,
 };
 
 /// Go back to a version that has served before
@@ -32,45 +37,87 @@ pub struct RollbackArgs {
 }
 
 pub async fn run(args: RollbackArgs, session: &Session) -> Result<Outcome, Failure> {
-    let home = home()?;
-    let found = args.release.find(&home)?;
-    let on_event = |event: Event| session.ui.show(&event);
-    let deployed = match &found.target {
-        Target::Local => {
-            let lock = local::lock(&home, &found.name, &Holder::here("rollback", &run_id()))?;
-            let back = release::local::rollback::Rollback {
-                home: &home,
-                release: &found.name,
-                to: args.to.as_ref(),
-                allow_downtime: args.allow_downtime,
-                options: &args.registry.options(&home),
-                on_event: &on_event,
-                interrupt: &session.interrupt,
-            };
-            let deployed = release::local::rollback::rollback(&back).await?;
-            drop(lock);
-            deployed
-        }
-        Target::Kubernetes(place) => {
-            let cluster = cluster(place).await?;
-            let run = run_id();
-            let holder = Holder::here("rollback", &run).to_string();
-            let lock = release::kubernetes::lock(&cluster, &found.name, &holder).await?;
-            let back = release::kubernetes::Rollback {
-                cluster: &cluster,
-                lock: &lock,
-                release: &found.name,
-                to: args.to.as_ref(),
-                allow_downtime: args.allow_downtime,
-                run,
-                on_event: &on_event,
-                interrupt: &session.interrupt,
-            };
-            let deployed = release::kubernetes::rollback(&back).await;
-            lock.release(&cluster).await?;
-            deployed?
-        }
-    };
-    session.ui.answer(&deployed);
+    let found = args.release.find(&home()?)?;
+    let reached = Reached::find(&found.name, &found.target, &launch_of(None)).await?;
+    let mut held = Held::take(&found.name, &reached, "rollback", run_id()).await?;
+    let back = back(&args, &found, &mut held, session).await;
+    held.release(back.is_ok(), session).await;
+    session.ui.answer(&back?);
     Ok(Outcome::Done)
+}
+
+async fn back(
+    args: &RollbackArgs,
+    found: &Found,
+    held: &mut Held<'_>,
+    session: &Session,
+) -> Result<Deployed, Failure> {
+    let on_event = |event: Event| session.ui.show(&event);
+    let observed = {
+        let site = held.site(None, options(&args.registry)?, &on_event);
+        site.as_site().observe(None).await?
+    };
+    let revision = to(args, &observed, held, &found.name)?;
+    // A run that is cut off is finished by the next, not taken for the step back before it.
+    held.intend(&rollback_intent(&revision.version)).await?;
+    let mut site = held.site(None, options(&args.registry)?, &on_event);
+    let endpoint = found.spec.as_ref();
+    let endpoint = endpoint.and_then(|spec| spec.traffic.endpoint.as_deref());
+    let surge = match &mut site {
+        AnySite::Cluster(site) => {
+            site.endpoint = endpoint;
+            site.surge_of(&revision.version).await?
+        }
+        AnySite::Local(_) if args.allow_downtime => Surge::None,
+        AnySite::Local(_) => Surge::Auto,
+    };
+    let entry = Entry {
+        version: revision.version.clone(),
+        image: revision.image.clone(),
+        simulated: revision.simulated,
+        replicas: revision.replicas,
+    };
+    let aim = Aim {
+        entry: &entry,
+        wanted: &Wanted {
+            version: revision.version.clone(),
+            replicas: revision.replicas,
+            goal: Goal::Serve,
+        },
+        options: lifecycle::Options {
+            surge,
+            allow_downtime: args.allow_downtime,
+        },
+    };
+    let history = observed.record.revisions.len();
+    let run = held.run(&site, history, &on_event, session);
+    Ok(lifecycle::reach(&run, &aim).await?)
+}
+
+/// Where to: what the flag names, what a rollback that was cut off went to, else the version
+/// that served before the one that users reach now.
+fn to(
+    args: &RollbackArgs,
+    observed: &Observed,
+    held: &Held<'_>,
+    name: &ReleaseName,
+) -> Result<Revision, Failure> {
+    let record = &observed.record;
+    let known = |version: &VersionId| {
+        let revision = record.find(version).cloned();
+        revision.ok_or_else(|| release::Error::UnknownVersion {
+            release: name.clone(),
+            version: version.clone(),
+        })
+    };
+    if let Some(version) = &args.to {
+        return Ok(known(version)?);
+    }
+    let mut revisions = record.revisions.iter();
+    let cut_off =
+        revisions.find(|known| held.unfinished() == Some(rollback_intent(&known.version).as_str()));
+    let to = cut_off.or_else(|| record.previous(observed.before()));
+    Ok(to.cloned().ok_or_else(|| release::Error::NoPrevious {
+        release: name.clone(),
+    })?)
 }

@@ -2,9 +2,10 @@
 
 use super::{
     Session,
-    release_args::{ReleaseArgs, cluster, home},
+    release_args::{self, ReleaseArgs, home},
 };
 use crate::{
+    cluster,
     error::{Failure, Outcome},
     local,
     release::{
@@ -17,7 +18,7 @@ use crate::{
 /// Show what a release is doing: versions, traffic, an open canary
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  infer status            the release of ./infer.yaml, or all of this machine\n  infer status chat\n\nExit code 4: a canary was abandoned."
+    after_help = "Examples:\n  infer status            the release of ./infer.yaml, else all of this machine and the cluster\n  infer status chat\n\nExit code 4: a canary was abandoned."
 )]
 pub struct StatusArgs {
     #[command(flatten)]
@@ -31,6 +32,18 @@ pub async fn run(args: StatusArgs, session: &Session) -> Result<Outcome, Failure
         for name in local::releases(&home).map_err(|error| Failure::failed(&error))? {
             releases.push(release::local::status::status(&home, &name).await?);
         }
+        if cluster::is_configured() {
+            match on_cluster(&args.release).await {
+                Ok(found) => releases.extend(found),
+                // What is on this machine is told all the same.
+                Err(failure) if !releases.is_empty() => {
+                    let message =
+                        format!("the cluster's releases are not listed: {}", failure.message);
+                    session.ui.warn(&message);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
         let abandoned = releases.iter().any(Status::abandoned);
         session.ui.answer(&StatusList { releases });
         return Ok(outcome(abandoned));
@@ -39,11 +52,17 @@ pub async fn run(args: StatusArgs, session: &Session) -> Result<Outcome, Failure
     let status = match &found.target {
         Target::Local => release::local::status::status(&home, &found.name).await?,
         Target::Kubernetes(place) => {
-            release::kubernetes::status(&cluster(place).await?, &found.name).await?
+            release::kubernetes::status(&release_args::cluster(place).await?, &found.name).await?
         }
     };
     session.ui.answer(&status);
     Ok(outcome(status.abandoned()))
+}
+
+/// The releases of the namespace that the flags or the kubeconfig name.
+async fn on_cluster(args: &ReleaseArgs) -> Result<Vec<Status>, Failure> {
+    let cluster = release_args::cluster(&args.place()).await?;
+    Ok(release::kubernetes::statuses(&cluster).await?)
 }
 
 fn outcome(abandoned: bool) -> Outcome {

@@ -6,7 +6,7 @@ use super::{Session, release_file::ReleaseFile};
 use crate::{
     error::{Failure, Outcome},
     file::write_all_atomically,
-    render::{BUILTINS, Builtin, Overrides, eject},
+    render::{Overrides, Template, eject},
     ui::template::{Difference, Differences, Ejected, Listing},
 };
 
@@ -14,7 +14,12 @@ use crate::{
 ///
 /// A file in the folder that `templates` of infer.yaml names takes the place of the
 /// built-in one of the same name. To change one block only, start it with
-/// `{% extends "builtin/deployment.yaml.j2" %}`.
+/// `{% extends "builtin/_pod.yaml.j2" %}`.
+///
+/// Every template sees `name`, `version`, `namespace`, `labels`, `shared_labels`, `selector`
+/// and `engine`, and the values of each object under a name of its own: `pod`, `deployment`,
+/// `lws`, `service`, `hpa`, `http_route`, `virtual_service`. One that the release does not have
+/// is null.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -159,14 +164,14 @@ fn folder(file: &ReleaseFile) -> Result<Option<PathBuf>, Failure> {
     }
 }
 
-fn chosen(templates: &[String]) -> Result<Vec<&'static Builtin>, Failure> {
+fn chosen(templates: &[String]) -> Result<Vec<&'static Template>, Failure> {
     if templates.is_empty() {
-        return Ok(BUILTINS.iter().collect());
+        return Ok(Template::all().collect());
     }
     templates
         .iter()
         .map(|name| {
-            Builtin::find(name).ok_or_else(|| {
+            Template::find(name).ok_or_else(|| {
                 Failure::usage(format!("{name:?} is not a built-in template"))
                     .hint("`infer template list` shows them")
             })

@@ -12,9 +12,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    latency::{PerMetric, row},
     measure::microseconds,
     quantile::{nearest_rank, needed, rank},
 };
+use crate::slo::Metric;
 
 /// Draws for each interval; its ends move by less than 2% of its width from seed to seed.
 const DRAWS: usize = 2000;
@@ -32,9 +34,8 @@ const ERROR_MARGIN: f64 = 0.01;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Request {
     pub intended_s: f64,
-    pub ttft_ms: Option<f64>,
-    pub tpot_ms: Option<f64>,
-    pub e2e_ms: Option<f64>,
+    #[serde(flatten)]
+    pub latencies: PerMetric<Option<f64>>,
     pub error: Option<String>,
 }
 
@@ -94,16 +95,6 @@ pub fn parse(text: &str) -> Result<Vec<Request>, String> {
     Ok(requests)
 }
 
-type Pick = fn(&Request) -> Option<f64>;
-
-const METRICS: [(&str, Pick, f64); 5] = [
-    ("ttft.p50", |request| request.ttft_ms, 0.5),
-    ("ttft.p95", |request| request.ttft_ms, 0.95),
-    ("tpot.p50", |request| request.tpot_ms, 0.5),
-    ("tpot.p95", |request| request.tpot_ms, 0.95),
-    ("e2e.p50", |request| request.e2e_ms, 0.5),
-];
-
 /// Compares `b` with `a`; the same seed gives the same answer.
 pub fn compare(a: &[Request], b: &[Request], margin: f64, seed: u64) -> Comparison {
     let many = (a.len() + b.len()).max(VALUES_FOR_ALL_DRAWS);
@@ -119,15 +110,20 @@ struct Draws {
 
 fn resampled(a: &[Request], b: &[Request], margin: f64, draws: &Draws) -> Comparison {
     let mut metrics = Vec::new();
-    for (name, pick, q) in METRICS {
-        let (a, b) = (blocks(a, pick), blocks(b, pick));
+    let quantiles = Metric::ALL.into_iter().flat_map(|metric| {
+        let compared = row(metric).compared.iter();
+        compared.map(move |(stat, q)| (metric, *stat, *q))
+    });
+    for (metric, stat, q) in quantiles {
+        let value = |request: &Request| request.latencies[metric];
+        let (a, b) = (blocks(a, value), blocks(b, value));
         if a.iter().chain(&b).all(Vec::is_empty) {
             continue;
         }
         let statistic = |values: &mut Vec<f64>| quantile(values, q);
         let change = |a: f64, b: f64| b / a - 1.0;
         metrics.push(compared(
-            name,
+            &format!("{}.{stat}", metric.name()),
             [&a, &b],
             needed(q),
             margin,
@@ -136,7 +132,7 @@ fn resampled(a: &[Request], b: &[Request], margin: f64, draws: &Draws) -> Compar
             change,
         ));
     }
-    let failed: Pick = |request| Some(f64::from(u8::from(request.error.is_some())));
+    let failed = |request: &Request| Some(f64::from(u8::from(request.error.is_some())));
     let (failed_a, failed_b) = (blocks(a, failed), blocks(b, failed));
     metrics.push(compared(
         "error_rate",
@@ -227,11 +223,11 @@ fn rounded(fraction: f64) -> f64 {
 }
 
 /// Values of neighbouring requests, together.
-fn blocks(requests: &[Request], pick: Pick) -> Vec<Vec<f64>> {
+fn blocks(requests: &[Request], value: impl Fn(&Request) -> Option<f64>) -> Vec<Vec<f64>> {
     let size = requests.len().div_ceil(BLOCKS).max(1);
     let blocks = requests.chunks(size);
     blocks
-        .map(|block| block.iter().filter_map(pick).collect())
+        .map(|block| block.iter().filter_map(&value).collect())
         .collect()
 }
 
@@ -268,9 +264,12 @@ mod tests {
                 let ttft = 100.0 * factor * noise.sample(&mut random);
                 Request {
                     intended_s: f64::from(at) * 0.05,
-                    ttft_ms: Some(ttft),
-                    tpot_ms: Some(10.0 * noise.sample(&mut random)),
-                    e2e_ms: Some(ttft + 500.0),
+                    latencies: PerMetric {
+                        ttft: Some(ttft),
+                        tpot: Some(10.0 * noise.sample(&mut random)),
+                        e2e: Some(ttft + 500.0),
+                        ..PerMetric::default()
+                    },
                     error: None,
                 }
             })

@@ -3,17 +3,16 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::measure::{Values, microseconds};
-use crate::slo::{Gate, Metric, Stat, Subject};
+use super::{
+    latency::PerMetric,
+    measure::{Values, microseconds},
+};
+use crate::slo::{Gate, Stat, Subject};
 
 /// Everything a gate may ask about.
 #[derive(Debug, Clone)]
 pub struct Figures {
-    pub ttft: Values,
-    pub ttfo: Values,
-    pub tpot: Values,
-    pub chunk_gap: Values,
-    pub e2e: Values,
+    pub latencies: PerMetric<Values>,
     /// Requests that ended, without those given up by an interrupt.
     pub requests: u64,
     pub failed: u64,
@@ -42,7 +41,7 @@ impl Figures {
     pub fn judge(&self, gate: &Gate) -> GateResult {
         let (n, value) = match gate.subject {
             Subject::Latency(metric, stat) => {
-                let values = self.values(metric);
+                let values = &self.latencies[metric];
                 (values.n(), values.stat(stat))
             }
             Subject::ErrorRate => (self.requests, self.error_rate().ok_or(1)),
@@ -60,20 +59,10 @@ impl Figures {
         }
     }
 
-    pub fn values(&self, metric: Metric) -> &Values {
-        match metric {
-            Metric::Ttft => &self.ttft,
-            Metric::Ttfo => &self.ttfo,
-            Metric::Tpot => &self.tpot,
-            Metric::ChunkGap => &self.chunk_gap,
-            Metric::E2e => &self.e2e,
-        }
-    }
-
     /// Median TTFT, or of the whole request where nothing is streamed.
     pub(super) fn felt_p50_ms(&self) -> Option<f64> {
         let median = |values: &Values| values.stat(Stat::Quantile(0.5)).ok();
-        median(&self.ttft).or_else(|| median(&self.e2e))
+        median(&self.latencies.ttft).or_else(|| median(&self.latencies.e2e))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -6,12 +6,14 @@ use serde::Serialize;
 
 use super::{
     gate::{Figures, GateResult},
+    latency::{PerMetric, row},
     measure::{Counted, Values, microseconds},
     plan::{Pace, Plan},
     quantile::nearest_rank,
     scrape::ServerFigures,
     summary::{Record, is_valid},
 };
+use crate::slo::Metric;
 
 /// Points of a sparkline.
 const TREND_POINTS: usize = 16;
@@ -19,7 +21,7 @@ const TREND_POINTS: usize = 16;
 /// Everything measured so far.
 #[derive(Debug)]
 pub(super) struct Live {
-    figures: BTreeMap<&'static str, Counted>,
+    figures: PerMetric<Counted>,
     client_added: Counted,
     errors: BTreeMap<&'static str, u64>,
     ok: u64,
@@ -122,9 +124,8 @@ pub(super) struct Now {
 
 impl Live {
     pub(super) fn new() -> Self {
-        let metrics = ["ttft", "ttfo", "tpot", "chunk_gap", "e2e"];
         Self {
-            figures: metrics.map(|metric| (metric, Counted::default())).into(),
+            figures: PerMetric::default(),
             client_added: Counted::default(),
             errors: BTreeMap::new(),
             ok: 0,
@@ -132,10 +133,6 @@ impl Live {
             ttft_trend: Trend::default(),
             gap_trend: Trend::default(),
         }
-    }
-
-    fn metric(&mut self, name: &'static str) -> &mut Counted {
-        self.figures.entry(name).or_default()
     }
 
     pub(super) fn add_lag(&mut self, lag_us: u64) {
@@ -159,19 +156,13 @@ impl Live {
         self.ok += 1;
         let second = record.ended_s.max(0.0) as u64;
         let latencies = good.latencies;
-        for (name, value) in [
-            ("ttft", latencies.ttft_ms),
-            ("ttfo", latencies.ttfo_ms),
-            ("tpot", latencies.tpot_ms),
-            ("e2e", Some(latencies.e2e_ms)),
-        ] {
-            if let Some(value) = value {
-                self.metric(name).add_ms(value);
+        for metric in Metric::ALL {
+            if let Some(value) = (row(metric).of)(&latencies) {
+                self.figures[metric].add_ms(value);
             }
         }
-        let gaps = self.metric("chunk_gap");
         for gap in gaps_us {
-            gaps.add_us(u64::from(*gap));
+            self.figures.chunk_gap.add_us(u64::from(*gap));
         }
         if let Some(ttft) = latencies.ttft_ms {
             self.ttft_trend.add(second, ttft);
@@ -198,13 +189,8 @@ impl Live {
                 0.0
             }
         };
-        let quantiles = |name: &str| {
-            self.figures
-                .get(name)
-                .map(Quantiles::of)
-                .unwrap_or_default()
-        };
-        let (ttft, e2e) = (quantiles("ttft"), quantiles("e2e"));
+        let ttft = Quantiles::of(&self.figures.ttft);
+        let e2e = Quantiles::of(&self.figures.e2e);
         let added = Quantiles::of(&self.client_added);
         let client_valid = is_valid(added.p99, ttft.p50.or(e2e.p50));
         let figures = self.figures(client_valid, per_second(self.ok), per_second(now.tokens));
@@ -224,7 +210,7 @@ impl Live {
             in_flight: now.sent.saturating_sub(self.ok + self.failed),
             streamed: plan.shape.stream,
             ttft_ms: ttft,
-            chunk_gap_ms: quantiles("chunk_gap"),
+            chunk_gap_ms: Quantiles::of(&self.figures.chunk_gap),
             e2e_ms: e2e,
             ttft_trend: self.ttft_trend.last(),
             gap_trend: self.gap_trend.last(),
@@ -237,16 +223,9 @@ impl Live {
     }
 
     fn figures(&self, client_valid: bool, requests_per_s: f64, tokens_per_s: f64) -> Figures {
-        let values = |name: &str| {
-            let counted = self.figures.get(name).cloned().unwrap_or_default();
-            Values::Counted(Box::new(counted))
-        };
+        let values = |metric| Values::Counted(Box::new(self.figures[metric].clone()));
         Figures {
-            ttft: values("ttft"),
-            ttfo: values("ttfo"),
-            tpot: values("tpot"),
-            chunk_gap: values("chunk_gap"),
-            e2e: values("e2e"),
+            latencies: PerMetric::of(values),
             requests: self.ok + self.failed,
             failed: self.failed,
             requests_per_s: Some(requests_per_s),
@@ -256,9 +235,8 @@ impl Live {
     }
 
     /// The gaps and the client's own delays, for the summary.
-    pub(super) fn into_counted(mut self) -> (Counted, Counted) {
-        let gaps = self.figures.remove("chunk_gap").unwrap_or_default();
-        (gaps, self.client_added)
+    pub(super) fn into_counted(self) -> (Counted, Counted) {
+        (self.figures.chunk_gap, self.client_added)
     }
 }
 

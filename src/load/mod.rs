@@ -4,26 +4,28 @@
 //! [`Measured`] records, which [`Measured::summarize`] turns into the [`Summary`]
 //! that pipelines read. Pure, and used by the local gateway and by canaries too:
 //! [`sse`] (bytes → events), [`timing`] (one answer's bytes and arrival instants →
-//! what its user felt, or why it failed) and [`quantile`]. [`Client`] sends one
+//! what its user felt, or why it failed), [`quantile`], and [`prometheus`] (a server's
+//! own `/metrics`). [`Client`] sends one
 //! request and times it.
 
 mod chunk;
 mod client;
-mod clock;
 pub mod compare;
 mod error;
 mod fault;
 mod gate;
+mod latency;
 mod live;
 mod measure;
 mod plan;
+pub mod prometheus;
 mod prompt;
 pub mod quantile;
 pub mod report;
 mod request;
 mod run;
 mod schedule;
-mod scrape;
+pub mod scrape;
 pub mod sse;
 mod summary;
 mod target;
@@ -36,6 +38,7 @@ pub use self::{
     error::Error,
     fault::{Failed, Fault},
     gate::{Figures, GateResult},
+    latency::{PerMetric, row},
     live::{Quantiles, View},
     measure::{Counted, Latency, QUANTILES, Values},
     plan::{Amount, Pace, Plan},

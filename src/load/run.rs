@@ -1,6 +1,7 @@
 //! Drives one load test from warm-up to its measurements.
 
 use std::{
+    ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -14,7 +15,7 @@ use super::{
     fault::Failed,
     live::{Live, Now},
     plan::{Pace, Plan},
-    scrape::{self, ServerFigures},
+    scrape::{self, Reading, ServerFigures},
     summary::{Good, Measured, Offered, Record},
     target::Target,
     worker::{self, Finished, Phase, Shared},
@@ -110,13 +111,21 @@ async fn drive(
     if !interrupted {
         phase.send_replace(Phase::Measure { start });
         let server = Mutex::new(Vec::new());
-        let watching = scrape::watch(scraper, &target.base, |figures| {
-            let at = start.elapsed().as_secs_f64();
-            server
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((at, figures));
-        });
+        let metrics = target.base.join("metrics");
+        let watching = async {
+            let Ok(url) = metrics else { return };
+            scrape::watch(scraper.http(), &url, |reading| match reading {
+                Reading::Figures(figures) => {
+                    let at = start.elapsed().as_secs_f64();
+                    let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
+                    server.push((at, figures));
+                    ControlFlow::Continue(())
+                }
+                Reading::Late => ControlFlow::Continue(()),
+                Reading::Absent => ControlFlow::Break(()),
+            })
+            .await;
+        };
         let measuring = measure(
             shared,
             workers,

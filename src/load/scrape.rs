@@ -1,11 +1,12 @@
-//! What the server says about itself while it is under load.
+//! A server's own figures while it is under load, from its `/metrics`.
 
-use std::time::Duration;
+use std::{ops::ControlFlow, time::Duration};
 
 use reqwest::Url;
 use serde::Serialize;
 
-use super::client::Client;
+use super::prometheus::{Sample, samples};
+use crate::engine::{Figure, names};
 
 /// How often `/metrics` is read.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -25,36 +26,17 @@ pub struct ServerFigures {
     pub kv_cache: Option<f64>,
 }
 
-const RUNNING: [&str; 3] = [
-    "vllm:num_requests_running",
-    "llamacpp:requests_processing",
-    "sglang:num_running_reqs",
-];
-const WAITING: [&str; 3] = [
-    "vllm:num_requests_waiting",
-    "llamacpp:requests_deferred",
-    "sglang:num_queue_reqs",
-];
-const KV_CACHE: [&str; 4] = [
-    "vllm:kv_cache_usage_perc",
-    "vllm:gpu_cache_usage_perc",
-    "llamacpp:kv_cache_usage_ratio",
-    "sglang:token_usage",
-];
-
 impl ServerFigures {
     /// From Prometheus text; counts are summed over labels, shares take the highest.
     pub fn parse(text: &str) -> Self {
         let mut figures = Self::default();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let Some((name, value)) = sample(line) else {
-                continue;
-            };
-            let (slot, highest) = if RUNNING.contains(&name) {
+        for Sample { name, value, .. } in samples(text) {
+            let is = |figure: Figure| names(figure).any(|known| known == name);
+            let (slot, highest) = if is(|engine| engine.running) {
                 (&mut figures.running, false)
-            } else if WAITING.contains(&name) {
+            } else if is(|engine| engine.waiting) {
                 (&mut figures.waiting, false)
-            } else if KV_CACHE.contains(&name) {
+            } else if is(|engine| engine.kv_cache_usage) {
                 (&mut figures.kv_cache, true)
             } else {
                 continue;
@@ -87,43 +69,38 @@ impl ServerFigures {
     }
 }
 
-/// Name and value of one line, its labels and timestamp left out.
-fn sample(line: &str) -> Option<(&str, f64)> {
-    let name_ends = line.find(['{', ' '])?;
-    let rest = match line[name_ends..].strip_prefix('{') {
-        // A label's value may hold a brace, but none of the metrics above has such a one.
-        Some(labels) => labels.split_once('}')?.1,
-        None => &line[name_ends..],
-    };
-    let value: f64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
-    value.is_finite().then_some((&line[..name_ends], value))
+/// One reading of a server's `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    Figures(ServerFigures),
+    /// No answer in time: the server may be busy.
+    Late,
+    /// There is no such page, or it has none of the figures.
+    Absent,
 }
 
-/// Reads `/metrics` each second for as long as it is polled; ends when there is none.
-pub(super) async fn watch(client: &Client, base: &Url, on_figures: impl Fn(ServerFigures)) {
-    let Ok(url) = base.join("metrics") else {
-        return;
-    };
+/// Reads `/metrics` each second for as long as it is polled, until `on_reading` breaks.
+pub async fn watch(
+    client: &reqwest::Client,
+    url: &Url,
+    on_reading: impl Fn(Reading) -> ControlFlow<()>,
+) {
     loop {
-        let reading = tokio::time::timeout(READING_MAX, read(client, &url)).await;
-        match reading {
-            Ok(Some(text)) => {
-                let figures = ServerFigures::parse(&text);
-                if figures.is_empty() {
-                    return;
-                }
-                on_figures(figures);
-            }
-            Ok(None) => return,
-            // Too busy to answer: that may pass.
-            Err(_) => {}
+        let page = tokio::time::timeout(READING_MAX, read(client, url)).await;
+        let reading = match page.map(|page| page.as_deref().map(ServerFigures::parse)) {
+            Ok(Some(figures)) if !figures.is_empty() => Reading::Figures(figures),
+            Ok(_) => Reading::Absent,
+            Err(_) => Reading::Late,
+        };
+        if on_reading(reading).is_break() {
+            return;
         }
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-async fn read(client: &Client, url: &Url) -> Option<String> {
-    let mut response = client.http().get(url.clone()).send().await.ok()?;
+async fn read(client: &reqwest::Client, url: &Url) -> Option<String> {
+    let mut response = client.get(url.clone()).send().await.ok()?;
     if response.status() != http::StatusCode::OK {
         return None;
     }

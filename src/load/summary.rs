@@ -9,10 +9,11 @@ use super::{
     error::Error,
     fault::{Failed, Fault},
     gate::{Figures, GateResult},
+    latency::{PerMetric, row},
     measure::{Counted, Latency, Values, microseconds},
     timing::Latencies,
 };
-use crate::slo::Gate;
+use crate::slo::{Gate, Metric};
 
 /// Least share of the offered load that must have been sent.
 pub const DELIVERED_MIN: f64 = 0.995;
@@ -80,16 +81,8 @@ pub struct Summary {
     pub requests_per_s: Option<f64>,
     pub output_tokens_per_s: Option<f64>,
     pub tokens: Tokens,
-    /// First token event − intended start.
-    pub ttft_ms: Latency,
-    /// The same without reasoning.
-    pub ttfo_ms: Latency,
-    /// (last − first token event) / (tokens − 1), one value a request.
-    pub tpot_ms: Latency,
-    /// Raw gaps between token events.
-    pub chunk_gap_ms: Latency,
-    /// Last token event (embeddings: end of body) − intended start.
-    pub e2e_ms: Latency,
+    #[serde(flatten)]
+    pub latencies: PerMetric<Latency>,
     pub client: ClientReport,
     pub gates: Vec<GateResult>,
 }
@@ -154,8 +147,12 @@ impl Measured {
                 .iter()
                 .filter_map(|record| record.result.as_ref().ok())
         };
-        let latency = |pick: fn(&Latencies) -> Option<f64>| {
-            Values::sorted(good().filter_map(|good| pick(&good.latencies)).collect())
+        let values = |metric| match metric {
+            Metric::ChunkGap => Values::Counted(Box::new(self.chunk_gaps.clone())),
+            one_a_request => {
+                let of = row(one_a_request).of;
+                Values::sorted(good().filter_map(|good| of(&good.latencies)).collect())
+            }
         };
         let requests = self.requests();
         let duration_s = self
@@ -165,11 +162,7 @@ impl Measured {
             .fold(0.0, f64::max);
         let tokens = tokens(good());
         let figures = Figures {
-            ttft: latency(|l| l.ttft_ms),
-            ttfo: latency(|l| l.ttfo_ms),
-            tpot: latency(|l| l.tpot_ms),
-            chunk_gap: Values::Counted(Box::new(self.chunk_gaps.clone())),
-            e2e: latency(|l| Some(l.e2e_ms)),
+            latencies: PerMetric::of(values),
             requests: requests.sent - self.cancelled,
             failed: requests.failed - self.cancelled,
             requests_per_s: per_second(requests.ok, duration_s),
@@ -190,11 +183,7 @@ impl Measured {
             output_tokens_per_s: figures.output_tokens_per_s.map(microseconds),
             requests,
             tokens,
-            ttft_ms: Latency::of(&figures.ttft),
-            ttfo_ms: Latency::of(&figures.ttfo),
-            tpot_ms: Latency::of(&figures.tpot),
-            chunk_gap_ms: Latency::of(&figures.chunk_gap),
-            e2e_ms: Latency::of(&figures.e2e),
+            latencies: PerMetric::of(|metric| Latency::of(&figures.latencies[metric])),
             client,
             gates: gates.iter().map(|gate| figures.judge(gate)).collect(),
         }

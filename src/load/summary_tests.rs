@@ -57,7 +57,7 @@ fn failed_requests_enter_only_errors() {
     let summary = measured(records).summarize(&[]);
     assert_eq!((summary.requests.sent, summary.requests.ok), (102, 100));
     assert_eq!(summary.requests.errors["truncated"], 2);
-    assert_eq!(summary.ttft_ms.n, 100);
+    assert_eq!(summary.latencies.ttft.n, 100);
     assert_eq!(summary.tokens.output, 5100);
     assert_eq!(summary.tokens.prompt, Some(700));
 }

@@ -11,6 +11,7 @@ use super::{
     error::Error,
     fault::{Failed, Fault},
 };
+use crate::engine::Kind;
 
 /// How long the server may take to say what it serves; no model is run for this.
 const DISCOVERY_MAX: Duration = Duration::from_secs(10);
@@ -21,51 +22,43 @@ const MODELS_BYTES_MAX: usize = 4 << 20;
 /// A serving engine, as far as it can be told from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
-    Vllm,
-    Sglang,
-    LlamaCpp,
+    /// One that `infer` also runs.
+    Known(Kind),
     Ollama,
     Tgi,
-    InferSim,
 }
 
 impl Engine {
     pub fn name(self) -> &'static str {
         match self {
-            Self::Vllm => "vllm",
-            Self::Sglang => "sglang",
-            Self::LlamaCpp => "llama.cpp",
+            Self::Known(kind) => kind.name(),
             Self::Ollama => "ollama",
             Self::Tgi => "tgi",
-            Self::InferSim => "infer-sim",
         }
     }
 
     /// Whether the request field `ignore_eos` means something to it; others refuse or ignore it.
     pub fn knows_ignore_eos(self) -> bool {
         match self {
-            Self::Vllm | Self::Sglang | Self::LlamaCpp | Self::InferSim => true,
+            Self::Known(kind) => kind.row().knows_ignore_eos,
             Self::Ollama | Self::Tgi => false,
         }
     }
 
+    fn is_simulated(self) -> bool {
+        matches!(self, Self::Known(kind) if kind.is_simulated())
+    }
+
     /// From `owned_by` of the model, else from the `server` header.
     fn detect(owned_by: &str, server: &str) -> Option<Self> {
-        match owned_by {
-            "vllm" => return Some(Self::Vllm),
-            "sglang" => return Some(Self::Sglang),
-            "llamacpp" | "llama.cpp" => return Some(Self::LlamaCpp),
-            "library" | "ollama" => return Some(Self::Ollama),
-            "infer-sim" => return Some(Self::InferSim),
-            _ => {}
+        if let Some(kind) = Kind::detect(owned_by, server) {
+            return Some(Self::Known(kind));
         }
         let server = server.to_ascii_lowercase();
-        if server.contains("llama.cpp") {
-            Some(Self::LlamaCpp)
-        } else if server.contains("text-generation-inference") {
-            Some(Self::Tgi)
-        } else {
-            None
+        match owned_by {
+            "library" | "ollama" => Some(Self::Ollama),
+            _ if server.contains("text-generation-inference") => Some(Self::Tgi),
+            _ => None,
         }
     }
 }
@@ -155,7 +148,7 @@ impl Target {
         let entry = found.or(models.list.first());
         let owned_by = entry.and_then(|entry| entry.owned_by.as_deref());
         let engine = Engine::detect(owned_by.unwrap_or_default(), &models.server);
-        let simulated = models.says_simulated || engine == Some(Engine::InferSim);
+        let simulated = models.says_simulated || engine.is_some_and(Engine::is_simulated);
         let name = model.or(found.map(|found| found.id.as_str()));
         Ok(Self {
             base,
@@ -279,8 +272,8 @@ mod tests {
 
     #[test]
     fn engines_are_told_by_owner_or_server() {
-        assert_eq!(Engine::detect("vllm", ""), Some(Engine::Vllm));
-        assert_eq!(Engine::detect("me", "llama.cpp"), Some(Engine::LlamaCpp));
+        assert_eq!(Engine::detect("vllm", ""), Some(Engine::Known(Kind::Vllm)));
+        assert_eq!(Engine::detect("library", ""), Some(Engine::Ollama));
         assert_eq!(Engine::detect("openai", "envoy"), None);
     }
 }

@@ -18,11 +18,11 @@ use tokio::{
 
 use super::{
     client::{Answer, Client, Connection},
-    clock::Timer,
     error::Error,
     fault::Failed,
     plan::{Pace, Plan, share},
 };
+use crate::timer::Timer;
 
 /// How often the event loop's own lateness is measured.
 const LAG_INTERVAL: Duration = Duration::from_millis(5);

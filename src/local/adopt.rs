@@ -1,4 +1,4 @@
-//! What to do about each version that an earlier `infer serve` has left. Pure.
+//! Decides what to do with each version that an earlier `infer serve` left behind. Pure.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ pub(super) enum Decision {
     /// It may run: look for its mark, and if it is nowhere, start it or leave it.
     Search,
     Start,
-    /// It must be started again, and its secrets are gone.
+    /// It must be started again, but the values of its secrets were in memory only.
     AskForSecrets,
     Leave,
 }

@@ -16,20 +16,21 @@ use tokio::{
 use super::{
     Event,
     adopt::Wanted,
-    book::Book,
     control::{Engine, Refusal, SessionKey, SplitChange},
-    keeper::{Order, set_wanted},
-    life::Happened,
-    record, recover,
+    lifecycle::Transition,
+    record::VersionRecord,
+    recover,
     ring::Ring,
     split::SplitError,
+    store::StateStore,
+    supervisor::{Command, set_wanted},
 };
 use crate::name::VersionId;
 
 /// Largest request: a canary's journal with room to spare.
 const REQUEST_BYTES_MAX: usize = 4 << 20;
 
-/// A client that says nothing for this long has forgotten what it wanted.
+/// A client that sends nothing for this long is disconnected.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Clients at once; there are a few verbs at most.
@@ -38,7 +39,7 @@ const CLIENTS_MAX: usize = 32;
 /// What the control socket acts on.
 #[derive(Debug)]
 pub(super) struct Api {
-    pub(super) book: Arc<Book>,
+    pub(super) store: Arc<StateStore>,
     pub(super) ring: Arc<Ring>,
     /// Told to end, with the time that requests in flight have.
     pub(super) shutdown: mpsc::Sender<Duration>,
@@ -52,7 +53,7 @@ struct Refused(StatusCode, Refusal);
 impl Refused {
     fn new(status: StatusCode, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self(status, Refusal { message, who: None })
+        Self(status, Refusal { message, run: None })
     }
 
     fn wrong(message: impl Into<String>) -> Self {
@@ -81,10 +82,10 @@ pub(super) async fn serve(listener: UnixListener, api: Arc<Api>) {
                     serve_client(stream, api).await;
                 });
             }
-            // Somebody else on this machine: not even told that this is infer.
+            // Another user of this machine is disconnected without an answer.
             Ok(_) => {}
             Err(error) => {
-                api.book
+                api.store
                     .tell(Event::Trouble(format!("control socket: {error}")));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -107,7 +108,7 @@ async fn serve_client(stream: UnixStream, api: Arc<Api>) {
         .header_read_timeout(REQUEST_LIMIT)
         .serve_connection(TokioIo::new(stream), service)
         .await;
-    // A client that went away has its reasons.
+    // A client that disconnects early is not an error.
     drop(served);
 }
 
@@ -122,7 +123,7 @@ impl Api {
         let path = request.uri().path().to_owned();
         let query = request.uri().query().unwrap_or_default().to_owned();
         match (request.method().clone(), path.as_str()) {
-            (Method::GET, "/v1/state") => Ok(ok(&self.book.state())),
+            (Method::GET, "/v1/state") => Ok(ok(&self.store.state())),
             (Method::GET, "/v1/observations") => {
                 let after = number(&query, "after")?.unwrap_or(0);
                 Ok(ok(&self.ring.page(after)))
@@ -135,7 +136,7 @@ impl Api {
                 let name = path.trim_start_matches("/v1/versions/");
                 let version = name
                     .parse()
-                    .map_err(|_| Refused::wrong(format!("{name:?} is no version")))?;
+                    .map_err(|_| Refused::wrong(format!("{name:?} is not a valid version id")))?;
                 self.stop(&version, &query).await
             }
             (method, path) => Err(Refused::new(
@@ -149,29 +150,30 @@ impl Api {
 
     async fn start(&self, engine: &Engine) -> Result<Answer, Refused> {
         check(engine)?;
-        if !self.book.want(engine) {
-            recover::fresh(&self.book, record::kept(engine, Wanted::Up));
-            self.book.want(engine);
+        if !self.store.want(engine) {
+            recover::fresh(&self.store, VersionRecord::new(engine, Wanted::Up));
+            self.store.want(engine);
         }
-        self.book
+        self.store
             .save()
             .await
             .map_err(|error| Refused::failed(&error))?;
-        self.book.happened(&engine.version, Happened::StartAsked);
-        self.book.order(&engine.version, Order::Start);
+        self.store
+            .transition(&engine.version, Transition::StartAsked);
+        self.store.command(&engine.version, Command::Start);
         self.version(&engine.version)
     }
 
     async fn stop(&self, version: &VersionId, query: &str) -> Result<Answer, Refused> {
-        let split = self.book.split();
+        let split = self.store.split();
         if split.live.as_ref() == Some(version) || split.candidate.as_ref() == Some(version) {
             let message = format!("{version} is part of the split: move its traffic first");
-            let who = split.run().map(str::to_owned);
-            return Err(Refused(StatusCode::CONFLICT, Refusal { message, who }));
+            let run = split.run().map(str::to_owned);
+            return Err(Refused(StatusCode::CONFLICT, Refusal { message, run }));
         }
         let own = self
-            .book
-            .with(version, |entry| entry.kept.engine.drain_s)
+            .store
+            .with(version, |entry| entry.record.engine.drain_s)
             .ok_or_else(|| {
                 Refused::new(
                     StatusCode::NOT_FOUND,
@@ -179,22 +181,22 @@ impl Api {
                 )
             })?;
         let drain = Duration::from_secs(number(query, "drain_s")?.unwrap_or(own));
-        set_wanted(&self.book, version, Wanted::Down);
-        self.book
+        set_wanted(&self.store, version, Wanted::Down);
+        self.store
             .save()
             .await
             .map_err(|error| Refused::failed(&error))?;
-        self.book.with(version, |entry| entry.slot.close());
-        self.book.happened(version, Happened::StopAsked);
-        self.book.order(version, Order::Stop { drain });
+        self.store.with(version, |entry| entry.upstream.close());
+        self.store.transition(version, Transition::StopAsked);
+        self.store.command(version, Command::Stop { drain });
         self.version(version)
     }
 
     async fn split(&self, change: SplitChange) -> Result<Answer, Refused> {
-        match self.book.change_split(change).await {
+        match self.store.change_split(change).await {
             Ok(split) => Ok(ok(&split)),
-            Err(SplitError::Conflict { message, who }) => {
-                Err(Refused(StatusCode::CONFLICT, Refusal { message, who }))
+            Err(SplitError::Conflict { message, run }) => {
+                Err(Refused(StatusCode::CONFLICT, Refusal { message, run }))
             }
             Err(SplitError::Wrong(message)) => Err(Refused::wrong(message)),
             Err(SplitError::NotSaved(error)) => Err(Refused::failed(&error)),
@@ -205,30 +207,30 @@ impl Api {
         let (SessionKey::Header(name) | SessionKey::Cookie(name)) = &key;
         if name.parse::<header::HeaderName>().is_err() {
             return Err(Refused::wrong(format!(
-                "{name:?} is no name of a header or cookie"
+                "{name:?} is not a valid header or cookie name"
             )));
         }
-        let saved = self.book.set_session(&key).await;
+        let saved = self.store.set_session(&key).await;
         saved.map_err(|error| Refused::failed(&error))?;
         Ok(ok(&key))
     }
 
     async fn shut_down(&self, query: &str) -> Result<Answer, Refused> {
         let drain = Duration::from_secs(number(query, "drain_s")?.unwrap_or(0));
-        for version in self.book.versions() {
-            set_wanted(&self.book, &version, Wanted::Down);
+        for version in self.store.versions() {
+            set_wanted(&self.store, &version, Wanted::Down);
         }
-        self.book
+        self.store
             .save()
             .await
             .map_err(|error| Refused::failed(&error))?;
         // Full or closed: it is ending already.
         let _ = self.shutdown.try_send(drain);
-        Ok(ok(&self.book.state()))
+        Ok(ok(&self.store.state()))
     }
 
     fn version(&self, version: &VersionId) -> Result<Answer, Refused> {
-        let state = self.book.version_state(version);
+        let state = self.store.version_state(version);
         state.map(|state| ok(&state)).ok_or_else(|| {
             Refused::new(
                 StatusCode::NOT_FOUND,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The first wait. A kubelet's is 10 s; here nobody else's node is harmed by a retry.
+/// The first wait. A kubelet waits 10 s; on one machine a quick retry harms no other workload.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait, as a kubelet's.

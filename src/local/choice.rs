@@ -92,14 +92,14 @@ impl Able {
     }
 }
 
-/// Who gets the request in the end, and whether it was meant for the other one.
+/// The version that gets the request, and whether the other one was chosen first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) arm: Arm,
     pub(super) diverted: bool,
 }
 
-/// The version meant, else the other one, else nobody.
+/// The version meant; else the other one; else `None`.
 pub(super) fn divert(meant: Arm, able: Able) -> Option<Choice> {
     if able.is(meant) {
         Some(Choice {

@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::net::UnixStream;
 
 use super::{
-    Engine, Error, Launch, Observations, Place, Refusal, SessionKey, Split, SplitChange, State,
-    VersionState, control::Phase, launch,
+    Engine, Error, Launch, Observations, Refusal, ReleasePaths, SessionKey, Split, SplitChange,
+    State, VersionState, control::Phase, launch,
 };
 use crate::{
     home::Home,
@@ -32,7 +32,7 @@ const STOP_POLL: Duration = Duration::from_millis(50);
 pub struct Client {
     home: Home,
     release: ReleaseName,
-    place: Place,
+    paths: ReleasePaths,
 }
 
 impl Client {
@@ -67,7 +67,7 @@ impl Client {
         Self {
             home: home.clone(),
             release: release.clone(),
-            place: Place::new(home, release),
+            paths: ReleasePaths::new(home, release),
         }
     }
 
@@ -79,8 +79,8 @@ impl Client {
         &self.release
     }
 
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn paths(&self) -> &ReleasePaths {
+        &self.paths
     }
 
     pub async fn state(&self) -> Result<State, Error> {
@@ -158,13 +158,13 @@ impl Client {
         }
         let refusal = serde_json::from_slice(&body).unwrap_or_else(|_| Refusal {
             message: format!("status {status}"),
-            who: None,
+            run: None,
         });
         Err(match status {
             StatusCode::CONFLICT => Error::Conflict {
                 release: self.release.clone(),
                 message: refusal.message,
-                who: refusal.who,
+                run: refusal.run,
             },
             _ => Error::Refused {
                 release: self.release.clone(),
@@ -207,13 +207,13 @@ impl Client {
         answer
     }
 
-    /// Nobody listening, or no socket at all, is the same answer: it is not running.
+    /// A refused connection and a missing socket both mean [`Error::NotRunning`].
     async fn dial(&self) -> Result<UnixStream, Error> {
         use io::ErrorKind::{ConnectionRefused, NotFound};
         let not_running = || Error::NotRunning {
             release: self.release.clone(),
         };
-        let name = match self.place.socket_name() {
+        let name = match self.paths.socket_name() {
             Ok(name) => name,
             Err(error) if error.kind() == NotFound => return Err(not_running()),
             Err(error) => return Err(self.no_answer(error)),

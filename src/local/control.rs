@@ -96,7 +96,7 @@ pub enum Phase {
     Stopped,
     /// It ended by itself and is started again at `until_ms` (Unix time).
     BackOff { until_ms: u64, reason: String },
-    /// It cannot run until somebody acts on `reason`.
+    /// It cannot run until the user fixes `reason`.
     Failed { reason: String },
 }
 
@@ -129,7 +129,7 @@ pub struct VersionState {
     pub ready_ms: Option<u64>,
 }
 
-/// Who gets which share, and the canary run that decided so.
+/// Which version gets which share, and the canary run that set it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Split {
     /// Grows by one with each change; what a change is conditional on.
@@ -253,7 +253,7 @@ pub struct Observations {
     /// How many since `after` were overwritten before they were asked for.
     pub lost: u64,
     /// Whether `after` was handed out by an earlier `infer serve`: what that one had in
-    /// memory and nobody asked for is gone, and this is all of the new one's.
+    /// memory and was not yet read is lost, and this page starts at the new one's first.
     pub restarted: bool,
     /// The last `seq` handed out here, or `after` where there was none.
     pub next: u64,
@@ -265,7 +265,7 @@ pub struct Refusal {
     pub message: String,
     /// 409: the run that owns the split.
     #[serde(default)]
-    pub who: Option<String>,
+    pub run: Option<String>,
 }
 
 #[cfg(test)]

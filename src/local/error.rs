@@ -22,13 +22,13 @@ pub enum Error {
         release: ReleaseName,
         message: String,
     },
-    /// A precondition did not hold: another process has changed the release.
+    /// A precondition did not hold: another run has changed the release.
     #[error("infer serve {release} refused: {message}")]
     Conflict {
         release: ReleaseName,
         message: String,
         /// The run that owns the split.
-        who: Option<String>,
+        run: Option<String>,
     },
     #[error("{release} is held by {}", holder_text(holder.as_deref()))]
     Held {
@@ -44,7 +44,7 @@ pub enum Error {
     PortInUse {
         release: ReleaseName,
         port: u16,
-        /// The process that listens there, where the system names it.
+        /// The process that listens there, where this user may see it.
         by: Option<String>,
     },
     #[error("no port from {first} to {last} is free on 127.0.0.1")]
@@ -140,7 +140,7 @@ impl Explain for Error {
 
 fn holder_text(holder: Option<&Holder>) -> String {
     let Some(holder) = holder else {
-        return "another process, since a moment ago".to_owned();
+        return "another infer that has just taken it".to_owned();
     };
     let since = i64::try_from(holder.since_ms)
         .ok()

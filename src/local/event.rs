@@ -1,17 +1,15 @@
-//! What `infer serve` reports while it runs.
+//! What `infer serve` reports while it runs. Pure.
 
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
-use super::{
-    control::{Phase, Split},
-    view::View,
-};
+use super::control::{Observation, Phase, Split, State};
 use crate::{
     duration::as_seconds,
     header_match::HeaderMatch,
+    load::quantile,
     name::{ReleaseName, VersionId},
     weight::Weight,
 };
@@ -62,6 +60,61 @@ pub enum Event {
     Stopping { in_flight: u64 },
     /// Engines keep running without a gateway.
     Left { engines: usize },
+}
+
+/// The whole at one moment, for eyes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    pub state: State,
+    pub traffic: Vec<Traffic>,
+}
+
+/// What one version's users saw in the last [`TRAFFIC_SPAN`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Traffic {
+    pub version: VersionId,
+    pub requests_per_s: f64,
+    pub output_tokens_per_s: f64,
+    pub ttft_p50_ms: Option<f64>,
+    pub ttft_p95_ms: Option<f64>,
+    pub tpot_p50_ms: Option<f64>,
+    pub failed: usize,
+}
+
+/// How far back [`Traffic`] looks.
+pub const TRAFFIC_SPAN: Duration = Duration::from_secs(10);
+
+pub(super) fn view(state: State, observed: &[Observation]) -> View {
+    let traffic = state
+        .versions
+        .iter()
+        .map(|known| traffic(&known.version, observed))
+        .collect();
+    View { state, traffic }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of ten seconds")]
+fn traffic(version: &VersionId, observed: &[Observation]) -> Traffic {
+    let own = || observed.iter().filter(|one| one.version == *version);
+    let sorted = |figure: fn(&Observation) -> Option<f64>| {
+        let mut values: Vec<f64> = own().filter_map(figure).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let ttft = sorted(|one| one.ttft_ms);
+    let tokens: f64 = own()
+        .filter_map(|one| one.output_tokens)
+        .map(f64::from)
+        .sum();
+    Traffic {
+        version: version.clone(),
+        requests_per_s: own().count() as f64 / TRAFFIC_SPAN.as_secs_f64(),
+        output_tokens_per_s: tokens / TRAFFIC_SPAN.as_secs_f64(),
+        ttft_p50_ms: quantile::nearest_rank(&ttft, 0.5),
+        ttft_p95_ms: quantile::nearest_rank(&ttft, 0.95),
+        tpot_p50_ms: quantile::nearest_rank(&sorted(|one| one.tpot_ms), 0.5),
+        failed: own().filter(|one| one.failed.is_some()).count(),
+    }
 }
 
 /// A split without the journal of its canary.

@@ -1,4 +1,4 @@
-//! The data path: one request in, one version's answer out.
+//! The data path: one request in, one version's response out.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
     relay::Relay,
     ring::Ring,
     route::{Admitted, Refused, Routes, VERSION_HEADER},
-    slot::{RequestBody, SendError, Visit},
+    upstream::{InFlight, RequestBody, SendError},
 };
 use crate::{load::Fault, name::VersionId};
 
@@ -58,38 +58,38 @@ impl Gateway {
         arrival: &Arrival,
     ) -> Answer {
         let Admitted {
-            mut visit,
+            mut in_flight,
             routed,
             mut other,
         } = admitted;
-        let mut meter = Meter::start(&self.ring, arrival, visit.slot(), routed);
+        let mut meter = Meter::start(&self.ring, arrival, in_flight.upstream(), routed);
         loop {
-            let error = match visit.slot().send(request).await {
-                Ok((response, link)) => {
-                    let version = visit.slot().version().clone();
+            let error = match in_flight.upstream().send(request).await {
+                Ok((response, connection)) => {
+                    let version = in_flight.upstream().version().clone();
                     let (mut head, body) = response.into_parts();
                     meter.answered(head.status, &head.headers);
                     end_of_hop(&mut head.headers);
                     head.headers
                         .insert(&VERSION_HEADER, version_value(&version));
                     head.version = Version::HTTP_11;
-                    let relay = Relay::new(body, meter, visit, link);
+                    let relay = Relay::new(body, meter, in_flight, connection);
                     return Response::from_parts(head, Either::Left(relay));
                 }
                 Err(error) => error,
             };
-            visit.slot().suspected.notify_one();
+            in_flight.upstream().suspected.notify_one();
             match error {
                 SendError::Unreached {
                     request: unsent,
                     source,
                 } => {
-                    let Some(next) = other.take().and_then(|slot| slot.enter()) else {
+                    let Some(next) = other.take().and_then(|upstream| upstream.enter()) else {
                         meter.unanswered(StatusCode::BAD_GATEWAY, Fault::Connect);
-                        return unanswered(&visit, &format!("could not be reached: {source}"));
+                        return unanswered(&in_flight, &format!("could not be reached: {source}"));
                     };
-                    meter.moved(next.slot());
-                    visit = next;
+                    meter.moved(next.upstream());
+                    in_flight = next;
                     request = *unsent;
                 }
                 SendError::Broken(error) if too_large(&error) => {
@@ -98,7 +98,7 @@ impl Gateway {
                 }
                 SendError::Broken(error) => {
                     meter.unanswered(StatusCode::BAD_GATEWAY, Fault::Reset);
-                    return unanswered(&visit, &format!("broke off: {error}"));
+                    return unanswered(&in_flight, &format!("broke off: {error}"));
                 }
             }
         }
@@ -151,8 +151,8 @@ fn request_too_large() -> Answer {
     )
 }
 
-fn unanswered(visit: &Visit, what: &str) -> Answer {
-    let version = visit.slot().version();
+fn unanswered(in_flight: &InFlight, what: &str) -> Answer {
+    let version = in_flight.upstream().version();
     let mut answer = error(
         StatusCode::BAD_GATEWAY,
         "engine_unavailable",
@@ -182,12 +182,12 @@ fn refusal(refused: &Refused) -> Answer {
             "version_not_ready",
             &format!("{version}, which x-infer-version asks for, is not ready"),
         ),
-        Refused::NobodyReady => not_now("no_version_ready", "no version is ready"),
+        Refused::NoneReady => not_now("no_version_ready", "no version is ready"),
         Refused::NothingLive => not_now("nothing_live", "no version is live yet: run infer deploy"),
     }
 }
 
-/// A refusal that another try may not meet.
+/// A refusal that may be gone at the next try.
 fn not_now(code: &str, message: &str) -> Answer {
     let mut answer = error(StatusCode::SERVICE_UNAVAILABLE, code, message);
     answer

@@ -1,4 +1,4 @@
-//! What a row of probe answers means, by a kubelet's rules. Pure.
+//! The health of an engine from its probe results, by a kubelet's rules. Pure.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) struct Rule {
     pub(super) failures_max: u32,
 }
 
-/// Until the first 200. A kubelet asks every 10 s; on this machine somebody waits for it.
+/// Until the first 200. A kubelet asks every 10 s; on this machine a user waits for it.
 /// Ends with the engine's own startup budget, not with a number of failures.
 pub(super) const STARTUP: Rule = Rule {
     period: Duration::from_millis(100),

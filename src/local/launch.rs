@@ -44,15 +44,15 @@ pub(super) async fn detached(client: &Client, launch: &Launch) -> Result<(), Err
         Err(Error::NotInTime {
             release: client.release().clone(),
             waited_s: ANSWER_LIMIT.as_secs(),
-            log: client.place().serve_log(),
+            log: client.paths().serve_log(),
         })
     })
 }
 
 fn spawn(client: &Client, launch: &Launch) -> io::Result<Child> {
-    let place = client.place();
-    place.make()?;
-    let path = place.serve_log();
+    let paths = client.paths();
+    paths.make()?;
+    let path = paths.serve_log();
     let log = log::open(&path)?;
     log::trim(&path)?;
     let program = launch
@@ -95,7 +95,7 @@ async fn answering(client: &Client, serve: &mut Child) -> Result<(), Error> {
         })?;
         // Another verb may have been faster: its `infer serve` will answer, ours has lost.
         if ended.is_some() && !is_served(client)? {
-            let log = client.place().serve_log();
+            let log = client.paths().serve_log();
             return Err(Error::EndedEarly {
                 release: client.release().clone(),
                 said: log::last_error(&log).unwrap_or_else(|| "it said nothing".to_owned()),
@@ -107,7 +107,7 @@ async fn answering(client: &Client, serve: &mut Child) -> Result<(), Error> {
 }
 
 fn is_served(client: &Client) -> Result<bool, Error> {
-    Ok(lock::peek(&client.place().serve_lock())?.is_some())
+    Ok(lock::peek(&client.paths().serve_lock())?.is_some())
 }
 
 /// Waits until the process that serves the release has let go of it.

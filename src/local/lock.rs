@@ -1,19 +1,19 @@
-//! One operator at a time: who changes a release, and since when.
+//! The operator lock: one verb at a time changes a release.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Place, clock};
-use crate::{home::Home, name::ReleaseName};
+use super::{Error, ReleasePaths};
+use crate::{clock, file::write_atomically, home::Home, name::ReleaseName};
 
-/// Who holds a release.
+/// The verb that holds a release.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// `deploy`, `canary`, `rollback`, `delete`.
@@ -51,46 +51,80 @@ impl std::fmt::Display for Holder {
     }
 }
 
-/// The hold on a release; dropped or killed, it is gone.
+/// The lock on a release; it ends when it is dropped or its process ends.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
+    /// Where what the holder means to do is written, until a run ends well.
+    intent: PathBuf,
+    unfinished: Option<String>,
+}
+
+impl Lock {
+    /// What an earlier run meant to do and was cut off in.
+    pub fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
+    }
+
+    /// Writes down what this run means to do, before it does anything of it.
+    pub fn intend(&self, intent: &str) -> Result<(), Error> {
+        let written = write_atomically(&self.intent, intent.as_bytes());
+        written.map_err(|source| Error::File {
+            path: self.intent.clone(),
+            source,
+        })
+    }
+
+    /// Gives the lock back; what the run meant to do is forgotten where it is `done`.
+    pub fn release(self, done: bool) {
+        if done {
+            drop(std::fs::remove_file(&self.intent));
+        }
+    }
 }
 
 impl Drop for Lock {
-    /// An empty file says that nobody holds it without anybody having to try.
+    /// An empty file tells readers that it is free without their trying the lock.
     fn drop(&mut self) {
         drop(self.file.set_len(0));
     }
 }
 
-/// Tries for a lock whose holder is dead, and which somebody else is just looking at.
+/// Tries for a lock whose holder is dead and which another process is probing right now.
 const STALE_TRIES_MAX: u32 = 1000;
 
 /// Largest lock file that is read; one holder is a few hundred bytes.
 const LOCK_FILE_BYTES_MAX: u64 = 4096;
 
-/// Takes the release for `holder`, or says who has it.
+/// Takes the release for `holder`; [`Error::Held`] names the verb that has it.
 pub fn lock(home: &Home, release: &ReleaseName, holder: &Holder) -> Result<Lock, Error> {
-    let place = Place::new(home, release);
-    place.make().map_err(|source| Error::File {
-        path: place.folder().to_owned(),
+    let paths = ReleasePaths::new(home, release);
+    paths.make().map_err(|source| Error::File {
+        path: paths.folder().to_owned(),
         source,
     })?;
-    hold(&place.operator_lock(), holder)?
+    hold(&paths.operator_lock(), holder)?
         .map_err(|held| Error::Held {
             release: release.clone(),
             holder: held.map(Box::new),
         })
-        .map(|file| Lock { file })
+        .map(|file| {
+            let intent = paths.folder().join("intent");
+            let unfinished = std::fs::read_to_string(&intent).ok();
+            Lock {
+                file,
+                intent,
+                unfinished,
+            }
+        })
 }
 
-/// Who holds the release now, without taking it.
+/// The verb that holds the release now; does not take the lock.
 pub fn holder(home: &Home, release: &ReleaseName) -> Result<Option<Holder>, Error> {
-    peek(&Place::new(home, release).operator_lock())
+    peek(&ReleasePaths::new(home, release).operator_lock())
 }
 
-/// Locks `path` and writes `holder` into it; `Ok(Err(…))` where somebody else has it.
+/// Locks `path` and writes `holder` into it; `Ok(Err(…))` where another process has it.
 pub(super) fn hold(path: &Path, holder: &Holder) -> Result<Result<File, Option<Holder>>, Error> {
     let failed = |source| Error::File {
         path: path.to_owned(),
@@ -120,7 +154,7 @@ pub(super) fn hold(path: &Path, holder: &Holder) -> Result<Result<File, Option<H
     }
 }
 
-/// Who holds `path`, if anybody does.
+/// The holder of the lock at `path`, if there is one.
 pub(super) fn peek(path: &Path) -> Result<Option<Holder>, Error> {
     let failed = |source| Error::File {
         path: path.to_owned(),
@@ -131,7 +165,8 @@ pub(super) fn peek(path: &Path) -> Result<Option<Holder>, Error> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    // Taking the lock, even for a moment, could refuse an operator; so only where somebody died with it.
+    // Probing takes the lock for a moment and could refuse an operator, so only a lock whose file
+    // still names a holder is probed.
     if file.metadata().map_err(failed)?.len() == 0 {
         return Ok(None);
     }
@@ -166,7 +201,7 @@ fn is_still_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// `None` where the holder has locked it and not yet written who it is.
+/// `None` where the holder has the lock but has not yet written its name.
 fn read(file: &File) -> io::Result<Option<Holder>> {
     let mut text = Vec::new();
     file.take(LOCK_FILE_BYTES_MAX).read_to_end(&mut text)?;
@@ -200,6 +235,22 @@ mod tests {
         drop(held);
         assert_eq!(holder(&home, &release).unwrap(), None);
         lock(&home, &release, &Holder::here("deploy", "run-2")).unwrap();
+    }
+
+    #[test]
+    fn what_a_run_meant_to_do_is_known_until_one_has_done_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::below(dir.path());
+        let release = "chat".parse().unwrap();
+        let take = || lock(&home, &release, &Holder::here("rollback", "run-1")).unwrap();
+        let cut_off = take();
+        cut_off.intend("rollback v1").unwrap();
+        drop(cut_off);
+        let failed = take();
+        assert_eq!(failed.unfinished(), Some("rollback v1"));
+        failed.release(false);
+        take().release(true);
+        assert_eq!(take().unfinished(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Logs that processes write to by themselves, kept short by somebody else.
+//! Log files that engines write and `infer serve` keeps short.
 //!
-//! An engine writes straight to its file, so that it needs nobody to read a pipe
-//! when `infer serve` is gone. The file is opened to append, so it can be emptied
+//! An engine writes straight to its file, so that no pipe breaks
+//! when `infer serve` ends. The file is opened to append, so it can be emptied
 //! under the writer.
 
 use std::{

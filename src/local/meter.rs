@@ -1,13 +1,16 @@
-//! Times one request through the gateway and writes down what its sender saw.
+//! Times one request through the gateway and records what its client saw.
 
 use std::{sync::Arc, time::Instant};
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::{clock, control::Observation, ring::Ring, slot::Slot};
-use crate::load::{
-    Fault,
-    timing::{self, End, Expected, Stream, Timing},
+use super::{control::Observation, ring::Ring, upstream::Upstream};
+use crate::{
+    clock,
+    load::{
+        Fault,
+        timing::{self, End, Expected, Stream, Timing},
+    },
 };
 
 /// Most of an answer that is not streamed that is kept to read its usage.
@@ -16,7 +19,7 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 /// Longest path that is written down.
 const PATH_CHARS_MAX: usize = 64;
 
-/// nginx's status for a sender that went away before the answer.
+/// nginx's status for a client that closed the connection before the response.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
 
 /// How the choice of the version came about.
@@ -26,13 +29,13 @@ pub(super) struct Routed {
     pub(super) diverted: bool,
 }
 
-/// One request from its arrival to its end. Dropped before that, its sender has gone.
+/// One request from its arrival to its end. Dropped before that, its client has disconnected.
 #[derive(Debug)]
 pub(super) struct Meter {
     ring: Arc<Ring>,
     arrived: Instant,
     at_ms: u64,
-    slot: Arc<Slot>,
+    upstream: Arc<Upstream>,
     routed: Routed,
     path: String,
     /// Whether an answer is to hold tokens, or an embedding.
@@ -76,14 +79,14 @@ impl Meter {
     pub(super) fn start(
         ring: &Arc<Ring>,
         arrival: &Arrival,
-        slot: &Arc<Slot>,
+        upstream: &Arc<Upstream>,
         routed: Routed,
     ) -> Self {
         Self {
             ring: Arc::clone(ring),
             arrived: arrival.at,
             at_ms: arrival.at_ms,
-            slot: Arc::clone(slot),
+            upstream: Arc::clone(upstream),
             routed,
             path: arrival.path.clone(),
             is_inference: arrival.is_inference,
@@ -144,8 +147,8 @@ impl Meter {
     }
 
     /// Nothing was sent to the version chosen; the request goes to another one.
-    pub(super) fn moved(&mut self, slot: &Arc<Slot>) {
-        self.slot = Arc::clone(slot);
+    pub(super) fn moved(&mut self, upstream: &Arc<Upstream>) {
+        self.upstream = Arc::clone(upstream);
         self.routed.diverted = true;
     }
 
@@ -162,7 +165,7 @@ impl Meter {
         self.ring.push(Observation {
             seq: 0,
             at_ms: self.at_ms,
-            version: self.slot.version().clone(),
+            version: self.upstream.version().clone(),
             pinned: self.routed.pinned,
             diverted: self.routed.diverted,
             status,

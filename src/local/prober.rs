@@ -1,4 +1,4 @@
-//! Asks an engine's health path, as a kubelet would.
+//! Probes an engine's health path, as a kubelet would.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -9,13 +9,11 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
     sync::{Notify, mpsc},
+    task::JoinSet,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{
-    health::{LIVENESS, Probe, READINESS, Rule, STARTUP},
-    task::Task,
-};
+use super::health::{LIVENESS, Probe, READINESS, Rule, STARTUP};
 
 /// One probe's answer.
 pub(super) type Answer = (Probe, bool);
@@ -31,7 +29,7 @@ pub(super) struct Prober {
 const SUSPICION_PERIOD: Duration = Duration::from_millis(200);
 
 impl Prober {
-    /// Probes until nobody takes the answers: startup until the first good one, then
+    /// Probes until the receiver is dropped: startup until the first good one, then
     /// readiness and liveness side by side. `suspected` asks for readiness at once.
     pub(super) async fn run(
         self,
@@ -102,7 +100,8 @@ impl Prober {
             .header(header::CONNECTION, "close")
             .body(Empty::new());
         let Ok(request) = request else { return false };
-        let _driver = Task::spawn(async { drop(connection.await) });
+        let mut driver = JoinSet::new();
+        driver.spawn(async { drop(connection.await) });
         let answer = sender.send_request(request).await;
         answer.is_ok_and(|answer| (200..400).contains(&answer.status().as_u16()))
     }

@@ -1,4 +1,4 @@
-//! What `/proc` says about processes.
+//! Processes as `/proc` shows them.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,7 @@ use rustix::process::{PidfdFlags, Signal};
 use super::{adopt::Identity, process::pid};
 
 /// In an engine's environment: which start of which version it is. Its workers have
-/// it too, so they are found when the engine itself is gone.
+/// it too, so they are found after the engine itself has ended.
 pub(super) const MARK_VARIABLE: &str = "INFER_ENGINE";
 
 /// Most of an environment that is read in search of the mark.
@@ -24,7 +24,7 @@ pub(super) fn boot_id() -> io::Result<String> {
         .to_owned())
 }
 
-/// Who has this pid now.
+/// The process that has this pid now.
 pub(super) fn identity(pid: u32) -> io::Result<Identity> {
     let start_ticks = start_ticks(pid).ok_or(io::ErrorKind::NotFound)?;
     Ok(Identity {

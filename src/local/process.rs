@@ -35,7 +35,7 @@ pub(super) struct Process {
 
 /// Where and as what an engine is started.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Berth<'a> {
+pub(super) struct SpawnOptions<'a> {
     pub(super) port: u16,
     /// Tells this start from every other: see [`proc::MARK_VARIABLE`].
     pub(super) mark: &'a str,
@@ -44,8 +44,8 @@ pub(super) struct Berth<'a> {
 }
 
 impl Process {
-    pub(super) fn start(engine: &Engine, berth: Berth) -> io::Result<Self> {
-        let mut child = command(engine, berth)?.spawn()?;
+    pub(super) fn start(engine: &Engine, options: SpawnOptions) -> io::Result<Self> {
+        let mut child = command(engine, options)?.spawn()?;
         let pid = child.id();
         let watched = pidfd(pid).and_then(|pidfd| Ok((pidfd, proc::identity(pid)?)));
         match watched {
@@ -53,8 +53,8 @@ impl Process {
                 pidfd,
                 child: Some(child),
                 identity,
-                mark: berth.mark.to_owned(),
-                log: berth.log.to_owned(),
+                mark: options.mark.to_owned(),
+                log: options.log.to_owned(),
                 since: Instant::now(),
             }),
             Err(error) => {
@@ -74,7 +74,8 @@ impl Process {
             }
             Err(error) => return Err(error),
         };
-        // The pidfd holds whoever has the pid now; only after that does looking prove anything.
+        // The pidfd holds the process that has the pid now; only after it is open does a check of the
+        // identity prove anything.
         if proc::identity(identity.pid).ok().as_ref() != Some(identity) {
             return Ok(None);
         }
@@ -92,12 +93,12 @@ impl Process {
         &self.identity
     }
 
-    /// Waits for its end, takes what it started with it, and says how it ended.
+    /// Waits for its end, kills what is left of its process group, and returns how it ended.
     pub(super) async fn ended(&mut self) -> io::Result<String> {
         // Not cleared: a process that has ended stays so.
         let _ = self.pidfd.readable().await?.get_inner();
         let ran_s = self.since.elapsed().as_secs_f64();
-        // While the child is not reaped its number, and so its group's, is nobody else's.
+        // Until the child is reaped, no other process or group can have its number.
         self.signal(Signal::KILL)?;
         let how = match &mut self.child {
             Some(child) => child.wait()?.to_string(),
@@ -124,7 +125,7 @@ impl Process {
         self.signal(Signal::KILL)
     }
 
-    /// Signals the group, unless its number may belong to somebody else by now.
+    /// Signals the group, unless another process may have its number by now.
     fn signal(&self, signal: Signal) -> io::Result<()> {
         let own = self.identity.start_ticks;
         let taken = || proc::start_ticks(self.identity.pid).is_some_and(|ticks| ticks != own);
@@ -138,14 +139,14 @@ impl Process {
     }
 }
 
-fn command(engine: &Engine, berth: Berth) -> io::Result<Command> {
-    let port = berth.port.to_string();
+fn command(engine: &Engine, options: SpawnOptions) -> io::Result<Command> {
+    let port = options.port.to_string();
     let with_port = |text: &String| text.replace(PORT_PLACEHOLDER, &port);
     let mut words = engine.argv.iter().map(with_port);
     let program = words
         .next()
         .ok_or_else(|| io::Error::other("its command is empty"))?;
-    let log = log::open(berth.log)?;
+    let log = log::open(options.log)?;
     let mut command = Command::new(program);
     command
         .args(words)
@@ -156,8 +157,8 @@ fn command(engine: &Engine, berth: Berth) -> io::Result<Command> {
                 .map(|(name, value)| (name, with_port(value))),
         )
         .envs(&engine.secret_env)
-        .env(proc::MARK_VARIABLE, berth.mark)
-        .current_dir(engine.folder.as_deref().unwrap_or(berth.folder))
+        .env(proc::MARK_VARIABLE, options.mark)
+        .current_dir(engine.folder.as_deref().unwrap_or(options.folder))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -181,7 +182,7 @@ pub(super) fn pid(number: u32) -> io::Result<Pid> {
     i32::try_from(number)
         .ok()
         .and_then(Pid::from_raw)
-        .ok_or_else(|| io::Error::other(format!("{number} is no process id")))
+        .ok_or_else(|| io::Error::other(format!("{number} is not a valid process id")))
 }
 
 /// A loopback port that is free now, for an engine to listen on.

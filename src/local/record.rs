@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, io};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Error, Place,
+    Error, ReleasePaths,
     adopt::{Identity, Wanted},
     control::{Engine, SessionKey, Split},
 };
@@ -29,12 +29,12 @@ pub(super) struct Record {
     pub(super) port: u16,
     pub(super) session: SessionKey,
     pub(super) split: Split,
-    pub(super) versions: Vec<Kept>,
+    pub(super) versions: Vec<VersionRecord>,
 }
 
 /// One version.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct VersionRecord {
     /// Without the values of its secrets.
     pub(super) engine: Engine,
     pub(super) secret_names: BTreeSet<String>,
@@ -69,8 +69,8 @@ impl Record {
     }
 
     /// The record of a release; `None` where it has never been served.
-    pub(super) fn load(place: &Place) -> Result<Option<Self>, Error> {
-        let path = place.record();
+    pub(super) fn load(paths: &ReleasePaths) -> Result<Option<Self>, Error> {
+        let path = paths.record();
         let failed = |source| Error::File {
             path: path.clone(),
             source,
@@ -99,8 +99,8 @@ impl Record {
     }
 
     /// Replaces the record on disk; blocks until it is there.
-    pub(super) fn save(&self, place: &Place) -> Result<(), Error> {
-        let path = place.record();
+    pub(super) fn save(&self, paths: &ReleasePaths) -> Result<(), Error> {
+        let path = paths.record();
         let failed = |source| Error::File {
             path: path.clone(),
             source,
@@ -118,24 +118,24 @@ pub(super) fn ports_of_others(home: &Home, release: &ReleaseName) -> BTreeSet<u1
         .iter()
         .filter(|name| *name != release)
         // A record that cannot be read is its own release's trouble.
-        .filter_map(|name| Record::load(&Place::new(home, name)).ok()?)
+        .filter_map(|name| Record::load(&ReleasePaths::new(home, name)).ok()?)
         .map(|record| record.port)
         .collect()
 }
 
-/// The engine of one version, for the record: see [`Kept`].
-pub(super) fn kept(engine: &Engine, wanted: Wanted) -> Kept {
-    Kept {
-        engine: engine.without_secrets(),
-        secret_names: engine.secret_env.keys().cloned().collect(),
-        wanted,
-        run: Run::default(),
-        restarts: 0,
-        last_exit: None,
+impl VersionRecord {
+    /// The record of a version that has not been started.
+    pub(super) fn new(engine: &Engine, wanted: Wanted) -> Self {
+        Self {
+            engine: engine.without_secrets(),
+            secret_names: engine.secret_env.keys().cloned().collect(),
+            wanted,
+            run: Run::default(),
+            restarts: 0,
+            last_exit: None,
+        }
     }
-}
 
-impl Kept {
     pub(super) fn version(&self) -> &VersionId {
         &self.engine.version
     }
@@ -145,20 +145,20 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn place(dir: &tempfile::TempDir) -> (Home, Place) {
+    fn paths(dir: &tempfile::TempDir) -> (Home, ReleasePaths) {
         let home = Home::below(dir.path());
-        let place = Place::new(&home, &"chat".parse().unwrap());
-        (home, place)
+        let paths = ReleasePaths::new(&home, &"chat".parse().unwrap());
+        (home, paths)
     }
 
     #[test]
     fn a_record_is_read_as_it_was_written_and_none_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
-        let (home, place) = place(&dir);
-        assert_eq!(Record::load(&place).unwrap(), None);
+        let (home, paths) = paths(&dir);
+        assert_eq!(Record::load(&paths).unwrap(), None);
         let record = Record::new(&"chat".parse().unwrap(), 8083);
-        record.save(&place).unwrap();
-        assert_eq!(Record::load(&place).unwrap(), Some(record));
+        record.save(&paths).unwrap();
+        assert_eq!(Record::load(&paths).unwrap(), Some(record));
         let others = |name: &str| ports_of_others(&home, &name.parse().unwrap());
         assert_eq!(others("other"), BTreeSet::from([8083]));
         assert!(others("chat").is_empty());
@@ -167,12 +167,12 @@ mod tests {
     #[test]
     fn a_record_of_a_later_format_or_half_a_record_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let (_, place) = place(&dir);
+        let (_, paths) = paths(&dir);
         let mut record = Record::new(&"chat".parse().unwrap(), 8083);
         record.format = 2;
-        record.save(&place).unwrap();
-        assert!(matches!(Record::load(&place), Err(Error::Record { .. })));
-        fs::write(place.record(), "{\"format\": 1,").unwrap();
-        assert!(matches!(Record::load(&place), Err(Error::Record { .. })));
+        record.save(&paths).unwrap();
+        assert!(matches!(Record::load(&paths), Err(Error::Record { .. })));
+        fs::write(paths.record(), "{\"format\": 1,").unwrap();
+        assert!(matches!(Record::load(&paths), Err(Error::Record { .. })));
     }
 }

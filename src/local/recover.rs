@@ -1,4 +1,4 @@
-//! Finding again what an earlier `infer serve` has left running.
+//! Adopts the engines that an earlier `infer serve` left running.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -8,60 +8,63 @@ use super::{
     Event,
     adopt::{Decision, Found, Identity, Left, Wanted, decide},
     backoff::BackOff,
-    book::Book,
     control::Phase,
     health::Health,
-    keeper::{Keeper, Step, secrets_gone},
-    life::Happened,
+    lifecycle::Transition,
     proc,
     process::Process,
-    record::Kept,
-    running::Running,
+    record::VersionRecord,
+    store::StateStore,
+    supervisor::{Running, Step, Supervisor, secrets_gone},
 };
 
-/// Takes each version of the record into the book and sets a keeper over it.
-pub(super) async fn versions(book: &Arc<Book>, left: Vec<Kept>) -> io::Result<()> {
+/// Takes each version of the record into the store and sets a supervisor over it.
+pub(super) async fn versions(store: &Arc<StateStore>, left: Vec<VersionRecord>) -> io::Result<()> {
     let boot_id = proc::boot_id()?;
-    let mut keepers = Vec::new();
-    for kept in left {
-        let (keeper, kept) = keeper(book, kept, Phase::Stopped);
-        let step = first_step(&keeper, &kept, &boot_id).await;
-        keepers.push((keeper, step));
+    let mut supervisors = Vec::new();
+    for record in left {
+        let (supervisor, record) = supervisor(store, record, Phase::Stopped);
+        let step = first_step(&supervisor, &record, &boot_id).await;
+        supervisors.push((supervisor, step));
     }
     // What is found running takes requests before anything is started beside it.
-    for (keeper, step) in keepers {
-        tokio::spawn(keeper.keep(step));
+    for (supervisor, step) in supervisors {
+        tokio::spawn(supervisor.run(step));
     }
     Ok(())
 }
 
-/// A version that is new here; its keeper waits for its first order.
-pub(super) fn fresh(book: &Arc<Book>, kept: Kept) {
-    let (keeper, _) = keeper(book, kept, Phase::Stopped);
-    tokio::spawn(keeper.keep(Step::Park));
+/// A version that is new here; its supervisor waits for its first command.
+pub(super) fn fresh(store: &Arc<StateStore>, record: VersionRecord) {
+    let (supervisor, _) = supervisor(store, record, Phase::Stopped);
+    tokio::spawn(supervisor.run(Step::Park));
 }
 
-fn keeper(book: &Arc<Book>, kept: Kept, phase: Phase) -> (Keeper, Kept) {
-    let (sender, orders) = mpsc::unbounded_channel();
-    let slot = book.insert(kept.clone(), phase, sender);
-    let keeper = Keeper {
-        book: Arc::clone(book),
-        version: kept.version().clone(),
-        slot,
-        orders,
+fn supervisor(
+    store: &Arc<StateStore>,
+    record: VersionRecord,
+    phase: Phase,
+) -> (Supervisor, VersionRecord) {
+    let (sender, commands) = mpsc::unbounded_channel();
+    let upstream = store.insert(record.clone(), phase, sender);
+    let supervisor = Supervisor {
+        store: Arc::clone(store),
+        version: record.version().clone(),
+        upstream,
+        commands,
         backoff: BackOff::default(),
     };
-    (keeper, kept)
+    (supervisor, record)
 }
 
-async fn first_step(keeper: &Keeper, kept: &Kept, boot_id: &str) -> Step {
-    let recorded = kept.run.identity.as_ref();
+async fn first_step(supervisor: &Supervisor, record: &VersionRecord, boot_id: &str) -> Step {
+    let recorded = record.run.identity.as_ref();
     let decision = decide(
         Left {
-            wanted: kept.wanted,
+            wanted: record.wanted,
             identity: recorded,
-            was_being_started: kept.run.mark.is_some(),
-            needs_secrets: !kept.secret_names.is_empty(),
+            was_being_started: record.run.mark.is_some(),
+            needs_secrets: !record.secret_names.is_empty(),
         },
         Found {
             boot_id,
@@ -70,62 +73,62 @@ async fn first_step(keeper: &Keeper, kept: &Kept, boot_id: &str) -> Step {
     );
     match (decision, recorded) {
         (Decision::Adopt | Decision::Finish, Some(identity)) => {
-            take_over(keeper, kept, identity).await
+            take_over(supervisor, record, identity).await
         }
-        (Decision::Search, _) => search(keeper, kept).await,
+        (Decision::Search, _) => search(supervisor, record).await,
         (Decision::AskForSecrets, _) => {
-            sweep(keeper, kept).await;
-            ask_for_secrets(keeper, kept)
+            sweep(supervisor, record).await;
+            ask_for_secrets(supervisor, record)
         }
         (Decision::Start, _) => {
-            sweep(keeper, kept).await;
-            start_again(keeper, kept)
+            sweep(supervisor, record).await;
+            start_again(supervisor, record)
         }
         (Decision::Leave, _) => {
-            sweep(keeper, kept).await;
+            sweep(supervisor, record).await;
             Step::Park
         }
         (Decision::Adopt | Decision::Finish, None) => Step::Park,
     }
 }
 
-async fn take_over(keeper: &Keeper, kept: &Kept, identity: &Identity) -> Step {
-    let log = keeper.book.place().engine_log(&keeper.version);
-    let mark = kept.run.mark.as_deref().unwrap_or_default();
+async fn take_over(supervisor: &Supervisor, record: &VersionRecord, identity: &Identity) -> Step {
+    let log = supervisor.store.paths().engine_log(&supervisor.version);
+    let mark = record.run.mark.as_deref().unwrap_or_default();
     let process = match Process::adopt(identity, mark, &log) {
         Ok(Some(process)) => process,
         Ok(None) => {
-            sweep(keeper, kept).await;
-            return start_again(keeper, kept);
+            sweep(supervisor, record).await;
+            return start_again(supervisor, record);
         }
         Err(error) => {
             let reason = format!("process {} cannot be watched: {error}", identity.pid);
-            keeper
-                .book
-                .happened(&keeper.version, Happened::CannotRun { reason });
+            supervisor
+                .store
+                .transition(&supervisor.version, Transition::CannotRun { reason });
             return Step::Park;
         }
     };
-    keeper.book.tell(Event::Adopted {
-        version: keeper.version.clone(),
+    supervisor.store.tell(Event::Adopted {
+        version: supervisor.version.clone(),
         pid: identity.pid,
     });
-    let was_ready = kept.run.ready_ms.is_some();
+    let was_ready = record.run.ready_ms.is_some();
     let health = if was_ready {
         Health::of_ready()
     } else {
         Health::default()
     };
-    keeper
-        .book
-        .happened(&keeper.version, Happened::Adopted { was_ready });
-    let port = kept.run.port.unwrap_or_default();
-    let running = Running::new(process, &kept.engine, health, &keeper.slot, port);
+    supervisor
+        .store
+        .transition(&supervisor.version, Transition::Adopted { was_ready });
+    let port = record.run.port.unwrap_or_default();
+    let running = Running::new(process, &record.engine, health, &supervisor.upstream, port);
     let running = Box::new(running);
-    match kept.wanted {
+    match record.wanted {
         Wanted::Up => {
             if was_ready {
-                keeper.slot.open(port);
+                supervisor.upstream.open(port);
             }
             Step::Watch(running)
         }
@@ -134,58 +137,65 @@ async fn take_over(keeper: &Keeper, kept: &Kept, identity: &Identity) -> Step {
 }
 
 /// The earlier one died between the start of a process and writing down which.
-async fn search(keeper: &Keeper, kept: &Kept) -> Step {
-    let mark = kept.run.mark.clone().unwrap_or_default();
+async fn search(supervisor: &Supervisor, record: &VersionRecord) -> Step {
+    let mark = record.run.mark.clone().unwrap_or_default();
     let found = tokio::task::spawn_blocking(move || proc::find_marked(&mark)).await;
     match found {
         Ok(Ok(Some(identity))) => {
             let known = identity.clone();
-            keeper.book.with(&keeper.version, |entry| {
-                entry.kept.run.identity = Some(known);
+            supervisor.store.with(&supervisor.version, |entry| {
+                entry.record.run.identity = Some(known);
             });
-            take_over_found(keeper, kept, &identity).await
+            take_over_found(supervisor, record, &identity).await
         }
-        Ok(Ok(None) | Err(_)) | Err(_) if kept.wanted == Wanted::Down => Step::Park,
-        Ok(Ok(None) | Err(_)) | Err(_) if !kept.secret_names.is_empty() => {
-            ask_for_secrets(keeper, kept)
+        Ok(Ok(None) | Err(_)) | Err(_) if record.wanted == Wanted::Down => Step::Park,
+        Ok(Ok(None) | Err(_)) | Err(_) if !record.secret_names.is_empty() => {
+            ask_for_secrets(supervisor, record)
         }
-        Ok(Ok(None) | Err(_)) | Err(_) => start_again(keeper, kept),
+        Ok(Ok(None) | Err(_)) | Err(_) => start_again(supervisor, record),
     }
 }
 
-async fn take_over_found(keeper: &Keeper, kept: &Kept, identity: &Identity) -> Step {
-    let mut kept = kept.clone();
-    kept.run.identity = Some(identity.clone());
-    Box::pin(take_over(keeper, &kept, identity)).await
+async fn take_over_found(
+    supervisor: &Supervisor,
+    record: &VersionRecord,
+    identity: &Identity,
+) -> Step {
+    let mut record = record.clone();
+    record.run.identity = Some(identity.clone());
+    Box::pin(take_over(supervisor, &record, identity)).await
 }
 
-fn start_again(keeper: &Keeper, kept: &Kept) -> Step {
-    if kept.run.identity.is_some() {
-        keeper.book.with(&keeper.version, |entry| {
-            entry.kept.last_exit = Some("ended while nobody watched it".to_owned());
-            entry.kept.restarts = entry.kept.restarts.saturating_add(1);
+fn start_again(supervisor: &Supervisor, record: &VersionRecord) -> Step {
+    if record.run.identity.is_some() {
+        supervisor.store.with(&supervisor.version, |entry| {
+            entry.record.last_exit = Some("ended while infer serve was not running".to_owned());
+            entry.record.restarts = entry.record.restarts.saturating_add(1);
         });
     }
     Step::Start
 }
 
-fn ask_for_secrets(keeper: &Keeper, kept: &Kept) -> Step {
-    let missing: Vec<String> = kept.secret_names.iter().cloned().collect();
+fn ask_for_secrets(supervisor: &Supervisor, record: &VersionRecord) -> Step {
+    let missing: Vec<String> = record.secret_names.iter().cloned().collect();
     let reason = secrets_gone(&missing);
-    keeper
-        .book
-        .happened(&keeper.version, Happened::CannotRun { reason });
+    supervisor
+        .store
+        .transition(&supervisor.version, Transition::CannotRun { reason });
     Step::Park
 }
 
 /// Ends workers that have outlived their engine.
-async fn sweep(keeper: &Keeper, kept: &Kept) {
-    let Some(mark) = kept.run.mark.clone() else {
+async fn sweep(supervisor: &Supervisor, record: &VersionRecord) {
+    let Some(mark) = record.run.mark.clone() else {
         return;
     };
     let swept = tokio::task::spawn_blocking(move || proc::kill_marked(&mark)).await;
     if let Ok(Err(error)) = swept {
-        let text = format!("workers of {} could not be ended: {error}", keeper.version);
-        keeper.book.tell(Event::Trouble(text));
+        let text = format!(
+            "workers of {} could not be ended: {error}",
+            supervisor.version
+        );
+        supervisor.store.tell(Event::Trouble(text));
     }
 }

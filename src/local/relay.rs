@@ -1,4 +1,4 @@
-//! An engine's answer on its way to whoever asked, measured while it passes.
+//! An engine's response on its way to the client, measured while it passes.
 
 use std::{
     pin::Pin,
@@ -10,30 +10,35 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::{
     meter::Meter,
-    slot::{Link, Visit},
+    upstream::{InFlight, PooledConnection},
 };
 
-/// Passes each piece on as it comes. Dropped before its end (the sender went away), it
+/// Passes each piece on as it comes. Dropped before its end (the client went away), it
 /// takes the connection to the engine with it, and so the engine stops working on it.
 #[derive(Debug)]
 pub(super) struct Relay {
     body: Incoming,
     meter: Meter,
     /// Counted as in flight until the last byte has been passed on.
-    visit: Visit,
-    /// Kept for the next request once the answer is whole.
-    link: Option<Link>,
+    in_flight: InFlight,
+    /// VersionRecord for the next request once the answer is whole.
+    connection: Option<PooledConnection>,
 }
 
 impl Relay {
-    pub(super) fn new(body: Incoming, meter: Meter, visit: Visit, link: Link) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        meter: Meter,
+        in_flight: InFlight,
+        connection: PooledConnection,
+    ) -> Self {
         let mut relay = Self {
             body,
             meter,
-            visit,
-            link: Some(link),
+            in_flight,
+            connection: Some(connection),
         };
-        // Nobody asks an empty body for its end.
+        // hyper does not poll an empty body for its end.
         if relay.body.is_end_stream() {
             relay.finish();
         }
@@ -41,9 +46,9 @@ impl Relay {
     }
 
     fn finish(&mut self) {
-        if let Some(link) = self.link.take() {
+        if let Some(connection) = self.connection.take() {
             self.meter.finished();
-            self.visit.slot().keep(link);
+            self.in_flight.upstream().keep(connection);
         }
     }
 }
@@ -62,13 +67,13 @@ impl Body for Relay {
                 if let Some(bytes) = frame.data_ref() {
                     self.meter.read(bytes);
                 }
-                // With a known length nobody asks for more after the last byte.
+                // With a known length hyper does not poll again after the last byte.
                 if self.body.is_end_stream() {
                     self.finish();
                 }
             }
             Some(Err(_)) => {
-                self.link = None;
+                self.connection = None;
                 self.meter.broken();
             }
             None => self.finish(),

@@ -1,4 +1,4 @@
-//! The last requests through the gateway, for whoever judges them.
+//! The last requests through the gateway, for `infer canary` and the view.
 
 use std::{
     collections::VecDeque,

@@ -11,11 +11,11 @@ use std::{
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    asked::{carries, session_id},
     choice::{Able, Arm, Wheel, divert, session_arm},
     control::{SessionKey, Split},
     meter::Routed,
-    slot::{Slot, Visit},
+    request_match::{carries, session_id},
+    upstream::{InFlight, Upstream},
 };
 use crate::{
     header_match::HeaderMatch,
@@ -26,32 +26,32 @@ use crate::{
 /// Names the version on each response, and pins one on a request.
 pub(super) static VERSION_HEADER: HeaderName = HeaderName::from_static("x-infer-version");
 
-/// Entering a slot fails only while its version changes its phase; then look again.
+/// Entering an upstream fails only while its version changes its phase; then look again.
 const ENTER_TRIES_MAX: u32 = 8;
 
-/// Who gets which share at this moment.
+/// The routing table: the split in force, and where each version is reached.
 #[derive(Debug)]
 pub(super) struct Table {
     release: ReleaseName,
     run: String,
     weight: Weight,
     matches: Option<HeaderMatch>,
-    live: Option<Arc<Slot>>,
-    candidate: Option<Arc<Slot>>,
-    slots: BTreeMap<VersionId, Arc<Slot>>,
+    live: Option<Arc<Upstream>>,
+    candidate: Option<Arc<Upstream>>,
+    upstreams: BTreeMap<VersionId, Arc<Upstream>>,
     session: SessionKey,
 }
 
-/// One request let in at one version.
+/// One request admitted to one version.
 #[derive(Debug)]
 pub(super) struct Admitted {
-    pub(super) visit: Visit,
+    pub(super) in_flight: InFlight,
     pub(super) routed: Routed,
-    /// Who may get it if not one byte of it can be sent.
-    pub(super) other: Option<Arc<Slot>>,
+    /// The version that may get it if not one byte of it can be sent.
+    pub(super) other: Option<Arc<Upstream>>,
 }
 
-/// Why a request was not let in.
+/// Why a request was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The pinned version is not one of these.
@@ -60,7 +60,7 @@ pub(super) enum Refused {
         known: Vec<VersionId>,
     },
     PinnedNotReady(VersionId),
-    NobodyReady,
+    NoneReady,
     NothingLive,
 }
 
@@ -69,9 +69,9 @@ impl Table {
         release: &ReleaseName,
         split: &Split,
         session: &SessionKey,
-        slots: BTreeMap<VersionId, Arc<Slot>>,
+        upstreams: BTreeMap<VersionId, Arc<Upstream>>,
     ) -> Self {
-        let slot = |version: &Option<VersionId>| slots.get(version.as_ref()?).cloned();
+        let upstream = |version: &Option<VersionId>| upstreams.get(version.as_ref()?).cloned();
         Self {
             release: release.clone(),
             run: split.run().unwrap_or_default().to_owned(),
@@ -80,15 +80,15 @@ impl Table {
                 .as_ref()
                 .map_or(Weight::ZERO, |_| split.weight),
             matches: split.matches.clone(),
-            live: slot(&split.live),
-            candidate: slot(&split.candidate),
+            live: upstream(&split.live),
+            candidate: upstream(&split.candidate),
             session: session.clone(),
-            slots,
+            upstreams,
         }
     }
 
-    /// Lets a request in at the version it pins, the match or its session says, or the wheel
-    /// gives.
+    /// Admits a request to the version that it pins, that its headers or its session select, or
+    /// that the wheel gives.
     pub(super) fn admit(
         &self,
         headers: &HeaderMap,
@@ -112,41 +112,41 @@ impl Table {
         let may_stand_in = |arm| self.may_stand_in(arm) || is_matched;
         for _ in 0..ENTER_TRIES_MAX {
             let able = self.able(may_stand_in);
-            let choice = divert(meant, able).ok_or(Refused::NobodyReady)?;
-            if let Some(visit) = self.slot(choice.arm).and_then(Slot::enter) {
+            let choice = divert(meant, able).ok_or(Refused::NoneReady)?;
+            if let Some(in_flight) = self.upstream(choice.arm).and_then(Upstream::enter) {
                 let other = (!choice.diverted && may_stand_in(meant.other()))
-                    .then(|| self.slot(meant.other()).cloned())
+                    .then(|| self.upstream(meant.other()).cloned())
                     .flatten();
                 let routed = Routed {
                     pinned: false,
                     diverted: choice.diverted,
                 };
                 return Ok(Admitted {
-                    visit,
+                    in_flight,
                     routed,
                     other,
                 });
             }
         }
-        Err(Refused::NobodyReady)
+        Err(Refused::NoneReady)
     }
 
     fn pinned(&self, asked: &str) -> Result<Admitted, Refused> {
-        let slot = asked
+        let upstream = asked
             .parse()
             .ok()
-            .and_then(|version: VersionId| self.slots.get(&version));
-        let Some(slot) = slot else {
+            .and_then(|version: VersionId| self.upstreams.get(&version));
+        let Some(upstream) = upstream else {
             return Err(Refused::Unknown {
                 asked: asked.chars().take(64).collect(),
-                known: self.slots.keys().cloned().collect(),
+                known: self.upstreams.keys().cloned().collect(),
             });
         };
-        let visit = slot
+        let in_flight = upstream
             .enter()
-            .ok_or_else(|| Refused::PinnedNotReady(slot.version().clone()))?;
+            .ok_or_else(|| Refused::PinnedNotReady(upstream.version().clone()))?;
         Ok(Admitted {
-            visit,
+            in_flight,
             routed: Routed {
                 pinned: true,
                 diverted: false,
@@ -155,7 +155,7 @@ impl Table {
         })
     }
 
-    fn slot(&self, arm: Arm) -> Option<&Arc<Slot>> {
+    fn upstream(&self, arm: Arm) -> Option<&Arc<Upstream>> {
         match arm {
             Arm::Live => self.live.as_ref(),
             Arm::Candidate => self.candidate.as_ref(),
@@ -163,7 +163,12 @@ impl Table {
     }
 
     fn able(&self, may_stand_in: impl Fn(Arm) -> bool) -> Able {
-        let open = |arm| may_stand_in(arm) && self.slot(arm).is_some_and(|slot| slot.is_open());
+        let open = |arm| {
+            may_stand_in(arm)
+                && self
+                    .upstream(arm)
+                    .is_some_and(|upstream| upstream.is_open())
+        };
         Able {
             live: open(Arm::Live),
             candidate: open(Arm::Candidate),
@@ -237,14 +242,14 @@ mod tests {
     use super::*;
 
     struct Two {
-        live: Arc<Slot>,
-        candidate: Arc<Slot>,
+        live: Arc<Upstream>,
+        candidate: Arc<Upstream>,
     }
 
     impl Two {
         fn open() -> Self {
             let [live, candidate] =
-                ["v00000000a", "v00000000b"].map(|id| Slot::new(id.parse().unwrap()));
+                ["v00000000a", "v00000000b"].map(|id| Upstream::new(id.parse().unwrap()));
             live.open(1);
             candidate.open(2);
             Self { live, candidate }
@@ -262,13 +267,13 @@ mod tests {
                 weight: percent.try_into().unwrap(),
                 ..Split::empty()
             };
-            let slots = [&self.live, &self.candidate]
-                .map(|slot| (slot.version().clone(), Arc::clone(slot)));
+            let upstreams = [&self.live, &self.candidate]
+                .map(|upstream| (upstream.version().clone(), Arc::clone(upstream)));
             Table::new(
                 &"chat".parse().unwrap(),
                 &split,
                 &SessionKey::default(),
-                slots.into(),
+                upstreams.into(),
             )
         }
     }
@@ -280,7 +285,7 @@ mod tests {
     fn admit(table: &Table, headers: &HeaderMap) -> Result<(VersionId, Routed), Refused> {
         table
             .admit(headers, &SharedWheel::default())
-            .map(|let_in| (let_in.visit.slot().version().clone(), let_in.routed))
+            .map(|let_in| (let_in.in_flight.upstream().version().clone(), let_in.routed))
     }
 
     #[test]
@@ -302,7 +307,7 @@ mod tests {
         two.live.close();
         run(90);
         two.candidate.close();
-        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NobodyReady));
+        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NoneReady));
     }
 
     #[test]
@@ -310,7 +315,7 @@ mod tests {
         let two = Two::open();
         two.live.close();
         let table = two.table(0);
-        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NobodyReady));
+        assert_eq!(admit(&table, &HeaderMap::new()), Err(Refused::NoneReady));
     }
 
     #[test]
@@ -359,7 +364,7 @@ mod tests {
         two.live.close();
         assert_eq!(admit(&table, &beta).unwrap().0.as_str(), b);
         let rest = admit(&table, &HeaderMap::new());
-        assert!(matches!(rest, Err(Refused::NobodyReady)));
+        assert!(matches!(rest, Err(Refused::NoneReady)));
     }
 
     #[test]
@@ -374,8 +379,8 @@ mod tests {
                     table
                         .admit(&id, &wheel)
                         .unwrap()
-                        .visit
-                        .slot()
+                        .in_flight
+                        .upstream()
                         .version()
                         .clone()
                 })

@@ -2,23 +2,21 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 
 use super::{
-    Error, Event, Holder, Place, api,
-    book::{Book, OnEvent},
-    clock,
-    doors::Doors,
+    Error, Event, Holder, ReleasePaths, api, event,
     gateway::Gateway,
-    keeper::Order,
-    listen, lock, log,
+    listener::{self, Acceptor},
+    lock, log,
     record::{Record, ports_of_others},
     recover,
     ring::Ring,
-    task::Task,
-    view,
+    store::{OnEvent, StateStore},
+    supervisor::Command,
 };
 use crate::{
+    clock,
     home::Home,
     interrupt::{Interrupt, Signals},
     name::ReleaseName,
@@ -76,69 +74,68 @@ pub async fn serve(
     interrupt: &Interrupt,
     on_event: OnEvent,
 ) -> Result<Ended, Error> {
-    let place = Place::new(home, release);
-    place.make().map_err(|source| Error::File {
-        path: place.folder().to_owned(),
+    let paths = ReleasePaths::new(home, release);
+    paths.make().map_err(|source| Error::File {
+        path: paths.folder().to_owned(),
         source,
     })?;
-    let _lock = lock::hold(&place.serve_lock(), &Holder::here("serve", ""))?.map_err(|held| {
+    let _lock = lock::hold(&paths.serve_lock(), &Holder::here("serve", ""))?.map_err(|held| {
         Error::ServedAlready {
             release: release.clone(),
             pid: held.map(|held| held.pid),
         }
     })?;
-    let (record, listener) = claim_port(home, release, &place, options.port)?;
+    let (record, listener) = claim_port(home, release, &paths, options.port)?;
     raise_descriptor_limit();
     let left = record.versions.clone();
-    let book = Book::new(
-        place.clone(),
+    let store = StateStore::new(
+        paths.clone(),
         record,
         options.mode == Mode::Detached,
         on_event,
     );
-    recover::versions(&book, left)
+    recover::versions(&store, left)
         .await
         .map_err(|source| Error::File {
             path: "/proc".into(),
             source,
         })?;
-    book.apply_split();
-    book.save().await?;
+    store.apply_split();
+    store.save().await?;
     let ring = Arc::new(Ring::starting_after(clock::now_ms() * 1000));
-    let control = listen::control(&place)?;
+    let control = listener::control(&paths)?;
     let (shutdown, mut asked_to_end) = mpsc::channel(1);
     let api = Arc::new(api::Api {
-        book: Arc::clone(&book),
+        store: Arc::clone(&store),
         ring: Arc::clone(&ring),
         shutdown,
     });
     let gateway = Arc::new(Gateway {
-        routes: Arc::clone(&book.routes),
+        routes: Arc::clone(&store.routes),
         ring: Arc::clone(&ring),
     });
-    let doors = Doors::open(listener, gateway, Arc::clone(&book));
-    let chores = [
-        Task::spawn(api::serve(control, api)),
-        Task::spawn(keep_logs_short(Arc::clone(&book))),
-        Task::spawn(show(Arc::clone(&book), ring, options.mode)),
-    ];
-    book.tell(Event::Serving {
+    let acceptor = Acceptor::start(listener, gateway, Arc::clone(&store));
+    let mut background = JoinSet::new();
+    background.spawn(api::serve(control, api));
+    background.spawn(keep_logs_short(Arc::clone(&store)));
+    background.spawn(show(Arc::clone(&store), ring, options.mode));
+    store.tell(Event::Serving {
         release: release.clone(),
-        endpoint: book.endpoint(),
+        endpoint: store.endpoint(),
     });
     let ended = tokio::select! {
         Some(drain) = asked_to_end.recv() => {
-            doors.close(drain);
-            end_engines(&book, Some(drain), interrupt).await;
+            acceptor.close(drain);
+            end_engines(&store, Some(drain), interrupt).await;
             Ended::ShutDown
         }
         signals = interrupt.any() => {
-            stop(&book, doors, options.mode, interrupt, signals, &mut asked_to_end).await
+            stop(&store, acceptor, options.mode, interrupt, signals, &mut asked_to_end).await
         }
     };
-    drop(chores);
+    drop(background);
     // The next one makes its own; a socket that stays behind is removed by it.
-    drop(std::fs::remove_file(place.socket()));
+    drop(std::fs::remove_file(paths.socket()));
     Ok(ended)
 }
 
@@ -146,14 +143,14 @@ pub async fn serve(
 fn claim_port(
     home: &Home,
     release: &ReleaseName,
-    place: &Place,
+    paths: &ReleasePaths,
     asked: Option<u16>,
 ) -> Result<(Record, tokio::net::TcpListener), Error> {
-    let known = Record::load(place)?;
+    let known = Record::load(paths)?;
     let port = asked
         .or(known.as_ref().map(|record| record.port))
-        .map_or(listen::Port::Any, listen::Port::Own);
-    let listener = listen::gateway(release, port, &ports_of_others(home, release))?;
+        .map_or(listener::Port::Any, listener::Port::Own);
+    let listener = listener::gateway(release, port, &ports_of_others(home, release))?;
     let address = listener.local_addr().map_err(|source| Error::Listen {
         what: "127.0.0.1".to_owned(),
         source,
@@ -163,35 +160,35 @@ fn claim_port(
     Ok((record, listener))
 }
 
-/// Ends after a signal, as the mode says; a shutdown that comes meanwhile is obeyed.
+/// Ends after a signal as the mode requires; a shutdown request that comes meanwhile wins.
 async fn stop(
-    book: &Arc<Book>,
-    doors: Doors,
+    store: &Arc<StateStore>,
+    acceptor: Acceptor,
     mode: Mode,
     interrupt: &Interrupt,
     signals: Signals,
     shut_down: &mut mpsc::Receiver<Duration>,
 ) -> Ended {
-    book.tell(Event::Stopping {
-        in_flight: book.in_flight(),
+    store.tell(Event::Stopping {
+        in_flight: store.in_flight(),
     });
     match mode {
         Mode::Foreground => {
-            doors.close(ENGINES_END_LIMIT);
-            end_engines(book, None, interrupt).await;
+            acceptor.close(ENGINES_END_LIMIT);
+            end_engines(store, None, interrupt).await;
         }
         Mode::Keep | Mode::Detached => {
-            let drained = doors.close(GATEWAY_DRAIN);
+            let drained = acceptor.close(GATEWAY_DRAIN);
             tokio::select! {
                 () = drained.done() => {}
                 _ = interrupt.beyond(signals) => {}
                 Some(drain) = shut_down.recv() => {
-                    end_engines(book, Some(drain), interrupt).await;
+                    end_engines(store, Some(drain), interrupt).await;
                     return Ended::ShutDown;
                 }
             }
-            let engines = book.running().len();
-            book.tell(Event::Left { engines });
+            let engines = store.running().len();
+            store.tell(Event::Left { engines });
         }
     }
     Ended::Interrupted
@@ -199,44 +196,44 @@ async fn stop(
 
 /// Ends every engine: each after its own drain time, or after `drain`, or at once on
 /// one more signal.
-async fn end_engines(book: &Arc<Book>, drain: Option<Duration>, interrupt: &Interrupt) {
+async fn end_engines(store: &Arc<StateStore>, drain: Option<Duration>, interrupt: &Interrupt) {
     let mut longest = Duration::ZERO;
-    for version in book.running() {
-        let own = book.with(&version, |entry| entry.kept.engine.drain_s);
+    for version in store.running() {
+        let own = store.with(&version, |entry| entry.record.engine.drain_s);
         let drain = drain.unwrap_or(Duration::from_secs(own.unwrap_or_default()));
         longest = longest.max(drain);
-        book.order(&version, Order::Stop { drain });
+        store.command(&version, Command::Stop { drain });
     }
     let until = Instant::now() + longest + ENGINES_END_LIMIT;
     let mut seen = interrupt.signals();
-    while !book.running().is_empty() && Instant::now() < until {
+    while !store.running().is_empty() && Instant::now() < until {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(10)) => {}
             now = interrupt.beyond(seen) => {
                 seen = now;
-                for version in book.running() {
-                    book.order(&version, Order::Stop { drain: Duration::ZERO });
+                for version in store.running() {
+                    store.command(&version, Command::Stop { drain: Duration::ZERO });
                 }
             }
         }
     }
 }
 
-async fn keep_logs_short(book: Arc<Book>) {
+async fn keep_logs_short(store: Arc<StateStore>) {
     loop {
         tokio::time::sleep(LOG_CHECK_PERIOD).await;
-        let mut paths: Vec<_> = book
+        let mut paths: Vec<_> = store
             .running()
             .iter()
-            .map(|version| book.place().engine_log(version))
+            .map(|version| store.paths().engine_log(version))
             .collect();
-        paths.push(book.place().serve_log());
-        let gone: Vec<_> = book
+        paths.push(store.paths().serve_log());
+        let gone: Vec<_> = store
             .prune()
             .iter()
-            .map(|version| book.place().engine_log(version))
+            .map(|version| store.paths().engine_log(version))
             .collect();
-        let chore = move || {
+        let trim = move || {
             for path in paths {
                 // One that is not there yet is short enough.
                 drop(log::trim(&path));
@@ -246,18 +243,18 @@ async fn keep_logs_short(book: Arc<Book>) {
                 drop(std::fs::remove_file(path));
             }
         };
-        drop(tokio::task::spawn_blocking(chore).await);
+        drop(tokio::task::spawn_blocking(trim).await);
     }
 }
 
-async fn show(book: Arc<Book>, ring: Arc<Ring>, mode: Mode) {
+async fn show(store: Arc<StateStore>, ring: Arc<Ring>, mode: Mode) {
     if mode == Mode::Detached {
         return;
     }
     loop {
-        let since_ms = clock::now_ms().saturating_sub(clock::milliseconds(view::TRAFFIC_SPAN));
-        let view = view::view(book.state(), &ring.since(since_ms));
-        book.tell(Event::Seen(Box::new(view)));
+        let since_ms = clock::now_ms().saturating_sub(clock::milliseconds(event::TRAFFIC_SPAN));
+        let view = event::view(store.state(), &ring.since(since_ms));
+        store.tell(Event::Seen(Box::new(view)));
         tokio::time::sleep(VIEW_PERIOD).await;
     }
 }

@@ -11,7 +11,7 @@ use crate::{name::VersionId, weight::Weight};
 pub(super) enum SplitError {
     Conflict {
         message: String,
-        who: Option<String>,
+        run: Option<String>,
     },
     Wrong(String),
     NotSaved(Error),
@@ -23,15 +23,15 @@ pub(super) fn changed(
     change: SplitChange,
     is_known: impl Fn(&VersionId) -> bool,
 ) -> Result<Split, SplitError> {
-    let who = || split.run().map(str::to_owned);
-    let by = who().map_or_else(String::new, |run| format!(" by run {run}"));
+    let run = || split.run().map(str::to_owned);
+    let by = run().map_or_else(String::new, |run| format!(" by run {run}"));
     if change.expect_generation != split.generation {
         return Err(SplitError::Conflict {
             message: format!(
                 "the split has moved on{by}: generation {} was read, it is {} now",
                 change.expect_generation, split.generation
             ),
-            who: who(),
+            run: run(),
         });
     }
     if change.expect_run.is_some() && change.expect_run.as_deref() != split.run() {
@@ -40,7 +40,7 @@ pub(super) fn changed(
                 "the split is not held by run {} any more",
                 change.expect_run.as_deref().unwrap_or_default()
             ),
-            who: who(),
+            run: run(),
         });
     }
     let unknown = [&change.live, &change.candidate]
@@ -120,10 +120,10 @@ mod tests {
             ..change()
         };
         for wrong in [older, other] {
-            let Err(SplitError::Conflict { who, .. }) = changed(&split(), wrong, |_| true) else {
+            let Err(SplitError::Conflict { run, .. }) = changed(&split(), wrong, |_| true) else {
                 panic!("accepted");
             };
-            assert_eq!(who.as_deref(), Some("r1"));
+            assert_eq!(run.as_deref(), Some("r1"));
         }
     }
 

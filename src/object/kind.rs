@@ -45,12 +45,23 @@ const fn cluster_wide(
 
 pub const NODE: Kind = cluster_wide("", "v1", "Node", "nodes");
 pub const NAMESPACE: Kind = cluster_wide("", "v1", "Namespace", "namespaces");
+pub const RESOURCE_QUOTA: Kind = known("", "v1", "ResourceQuota", "resourcequotas");
 pub const POD: Kind = known("", "v1", "Pod", "pods");
 pub const EVENT: Kind = known("", "v1", "Event", "events");
 pub const CONFIG_MAP: Kind = known("", "v1", "ConfigMap", "configmaps");
+pub const SECRET: Kind = known("", "v1", "Secret", "secrets");
+pub const VOLUME_CLAIM: Kind = known("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims");
 pub const SERVICE: Kind = known("", "v1", "Service", "services");
 pub const SERVICE_ACCOUNT: Kind = known("", "v1", "ServiceAccount", "serviceaccounts");
+pub const ROLE: Kind = known("rbac.authorization.k8s.io", "v1", "Role", "roles");
+pub const ROLE_BINDING: Kind = known(
+    "rbac.authorization.k8s.io",
+    "v1",
+    "RoleBinding",
+    "rolebindings",
+);
 pub const DEPLOYMENT: Kind = known("apps", "v1", "Deployment", "deployments");
+pub const JOB: Kind = known("batch", "v1", "Job", "jobs");
 pub const LEASE: Kind = known("coordination.k8s.io", "v1", "Lease", "leases");
 pub const DISRUPTION_BUDGET: Kind = known(
     "policy",
@@ -70,12 +81,14 @@ pub const NETWORK_POLICY: Kind = known(
     "NetworkPolicy",
     "networkpolicies",
 );
+pub const INGRESS: Kind = known("networking.k8s.io", "v1", "Ingress", "ingresses");
 pub const HTTP_ROUTE: Kind = known("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes");
-pub const LEADER_WORKER_SET: Kind = known(
-    "leaderworkerset.x-k8s.io",
+pub const GATEWAY: Kind = known("gateway.networking.k8s.io", "v1", "Gateway", "gateways");
+pub const INFERENCE_POOL: Kind = known(
+    "inference.networking.k8s.io",
     "v1",
-    "LeaderWorkerSet",
-    "leaderworkersets",
+    "InferencePool",
+    "inferencepools",
 );
 pub const VIRTUAL_SERVICE: Kind = known(
     "networking.istio.io",
@@ -83,7 +96,28 @@ pub const VIRTUAL_SERVICE: Kind = known(
     "VirtualService",
     "virtualservices",
 );
-pub const GATEWAY: Kind = known("gateway.networking.k8s.io", "v1", "Gateway", "gateways");
+pub const LEADER_WORKER_SET: Kind = known(
+    "leaderworkerset.x-k8s.io",
+    "v1",
+    "LeaderWorkerSet",
+    "leaderworkersets",
+);
+pub const RAY_SERVICE: Kind = known("ray.io", "v1", "RayService", "rayservices");
+pub const INFERENCE_SERVICE: Kind = known(
+    "serving.kserve.io",
+    "v1beta1",
+    "InferenceService",
+    "inferenceservices",
+);
+pub const LLM_INFERENCE_SERVICE: Kind = known(
+    "serving.kserve.io",
+    "v1alpha1",
+    "LLMInferenceService",
+    "llminferenceservices",
+);
+pub const SCALED_OBJECT: Kind = known("keda.sh", "v1alpha1", "ScaledObject", "scaledobjects");
+pub const POD_MONITOR: Kind = known("monitoring.coreos.com", "v1", "PodMonitor", "podmonitors");
+/// Asked for, never kept: every account may.
 pub const ACCESS_REVIEW: Kind = cluster_wide(
     "authorization.k8s.io",
     "v1",
@@ -91,36 +125,7 @@ pub const ACCESS_REVIEW: Kind = cluster_wide(
     "selfsubjectaccessreviews",
 );
 
-/// Kinds every cluster (or every cluster with Gateway API) serves under these
-/// names: no discovery request is needed for them.
-pub const KNOWN: [Kind; 17] = [
-    NODE,
-    NAMESPACE,
-    POD,
-    EVENT,
-    CONFIG_MAP,
-    SERVICE,
-    SERVICE_ACCOUNT,
-    DEPLOYMENT,
-    LEASE,
-    DISRUPTION_BUDGET,
-    AUTOSCALER,
-    NETWORK_POLICY,
-    HTTP_ROUTE,
-    GATEWAY,
-    LEADER_WORKER_SET,
-    VIRTUAL_SERVICE,
-    ACCESS_REVIEW,
-];
-
 impl Kind {
-    /// A kind whose paths are known without asking the server.
-    pub fn known(api_version: &str, kind: &str) -> Option<Self> {
-        KNOWN
-            .into_iter()
-            .find(|known| known.kind == kind && known.api_version() == api_version)
-    }
-
     /// The kind named `kind` in the server's answer to `GET /apis/<group>/<version>`.
     pub fn from_resource_list(api_version: &str, kind: &str, list: &Value) -> Option<Self> {
         let (group, version) = split_api_version(api_version);
@@ -236,11 +241,5 @@ mod tests {
             Kind::from_resource_list("keda.sh/v1alpha1", "X", &list),
             None
         );
-    }
-
-    #[test]
-    fn known_kinds_need_their_exact_version() {
-        assert_eq!(Kind::known("apps/v1", "Deployment"), Some(DEPLOYMENT));
-        assert_eq!(Kind::known("apps/v1beta1", "Deployment"), None);
     }
 }

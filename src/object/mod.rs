@@ -8,6 +8,7 @@ pub mod kind;
 pub mod kinds;
 pub mod label;
 pub mod path;
+mod schema;
 
 use std::ops::{Deref, DerefMut};
 
@@ -18,6 +19,13 @@ pub use self::{
     kind::Kind,
     kinds::{KINDS, KindRow},
 };
+
+/// Whether an object is one of its kind, as far as that can be told without a server; kinds
+/// that are not in [`KINDS`] are the server's to check.
+pub fn check(object: &Value) -> Result<(), String> {
+    let text = |key: &str| object[key].as_str().unwrap_or_default();
+    KindRow::find(text("apiVersion"), text("kind")).map_or(Ok(()), |row| (row.check)(object))
+}
 
 /// Any Kubernetes object; the fields that every kind has are read by name.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

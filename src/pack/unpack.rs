@@ -119,14 +119,14 @@ async fn fetch_all(
     } else {
         1
     };
-    let work = stream::iter(layers.iter().enumerate())
+    let work = stream::iter(layers.to_vec().into_iter().enumerate())
         .map(|(number, layer)| {
             let (gauges, folder) = (Arc::clone(&gauges), Arc::clone(&room.folder));
             async move {
                 if gauges.is_stopped() {
                     return Err(Error::Interrupted);
                 }
-                let reader = open_layer(store, layer).await;
+                let reader = open_layer(store, &layer).await;
                 let digest = layer.digest.to_string();
                 let stop = Arc::clone(&gauges);
                 let written = match reader {

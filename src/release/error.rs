@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{event::Phase, plan::CanaryOpen};
+use super::event::Phase;
 use crate::{
     cluster,
     explain::{Evidence, Explain, Kind},
@@ -25,13 +25,13 @@ pub struct NotReady {
     pub live: Option<VersionId>,
 }
 
-/// A failure after which clean-up failed too.
+/// A run that failed, and whose clean-up failed too.
 #[derive(Debug, thiserror::Error)]
 #[error("{cause}")]
 pub struct Failed {
     #[source]
     pub cause: Error,
-    /// What clean-up could not do, and why; it never replaces the cause.
+    /// What could not be undone, each in one sentence.
     pub also: Vec<String>,
 }
 
@@ -61,10 +61,11 @@ pub enum Error {
         seconds: u64,
         reason: String,
     },
-    #[error("cannot deploy {release}")]
+    #[error("cannot deploy {release}: a canary of {candidate} is open (run {run})")]
     CanaryOpen {
         release: ReleaseName,
-        source: CanaryOpen,
+        candidate: String,
+        run: String,
     },
     #[error("there is no room for {release} {version} beside the live version: {lack}")]
     NoRoom {
@@ -232,5 +233,10 @@ impl Error {
             Self::Traffic(error) => error.is_transient(),
             _ => false,
         }
+    }
+
+    /// Whether a signal ended it.
+    pub fn is_interrupted(&self) -> bool {
+        self.kind() == Kind::Interrupted
     }
 }

@@ -118,6 +118,19 @@ pub struct PhaseSeconds {
 }
 
 impl PhaseSeconds {
+    /// Takes over what `other` has measured.
+    pub fn merge(&mut self, other: Self) {
+        let pairs = [
+            (&mut self.schedule, other.schedule),
+            (&mut self.pull, other.pull),
+            (&mut self.load, other.load),
+            (&mut self.first_token, other.first_token),
+        ];
+        for (slot, measured) in pairs {
+            *slot = measured.or(*slot);
+        }
+    }
+
     pub fn set(&mut self, phase: Phase, took: Duration) {
         let slot = match phase {
             Phase::Schedule => &mut self.schedule,

@@ -2,7 +2,10 @@
 
 use similar::TextDiff;
 
-use super::{builtin::Builtin, overrides::Overrides};
+use super::{
+    overrides::{Overrides, extends},
+    part::Template,
+};
 
 /// Starts the comment by which an ejected copy remembers where it came from.
 const MARK: &str = "{# Ejected from infer ";
@@ -11,7 +14,7 @@ const MARK: &str = "{# Ejected from infer ";
 const CONTEXT_LINES: usize = 3;
 
 /// A built-in template with its origin in the first line.
-pub fn copy(builtin: &Builtin) -> String {
+pub fn copy(builtin: &Template) -> String {
     format!(
         "{MARK}{} sha256:{} #}}\n{}",
         env!("CARGO_PKG_VERSION"),
@@ -50,7 +53,7 @@ pub struct Row {
 
 /// All templates: the built-in ones in order, then the user's own.
 pub fn rows(overrides: &Overrides) -> Vec<Row> {
-    let builtins = super::BUILTINS.iter().map(|builtin| Row {
+    let builtins = Template::all().map(|builtin| Row {
         file: builtin.file.to_owned(),
         origin: match overrides.get(builtin.file) {
             None => Origin::BuiltIn,
@@ -62,7 +65,7 @@ pub fn rows(overrides: &Overrides) -> Vec<Row> {
     });
     let added = overrides
         .files()
-        .filter(|file| Builtin::find(file).is_none())
+        .filter(|file| Template::find(file).is_none())
         .map(|file| Row {
             file: file.to_owned(),
             origin: Origin::Added,
@@ -71,16 +74,8 @@ pub fn rows(overrides: &Overrides) -> Vec<Row> {
     builtins.chain(added).collect()
 }
 
-fn extends(source: &str) -> bool {
-    source.split("{%").skip(1).any(|tag| {
-        tag.trim_start_matches(['-', '+'])
-            .trim_start()
-            .starts_with("extends")
-    })
-}
-
 /// What a user's file changes of the built-in, as a unified diff; empty if nothing.
-pub fn diff(builtin: &Builtin, own: &str) -> String {
+pub fn diff(builtin: &Template, own: &str) -> String {
     let own_text = match own
         .strip_prefix(MARK)
         .and_then(|rest| rest.split_once('\n'))
@@ -101,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_copy_remembers_its_origin_and_differs_in_nothing() {
-        let builtin = Builtin::find("service.yaml.j2").unwrap();
+        let builtin = Template::find("service.yaml.j2").unwrap();
         let copy = copy(builtin);
         assert_eq!(origin(&copy), Some(builtin.fingerprint().as_str()));
         assert_eq!(diff(builtin, &copy), "");

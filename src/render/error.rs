@@ -3,8 +3,8 @@
 use std::{io, path::PathBuf};
 
 use crate::{
+    engine::{ArgumentError, Kind},
     explain::{self, Explain, write_hint},
-    spec::engine::{ArgumentError, Kind},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum Error {
     /// The engine's message has the template's line and what surrounds it.
     #[error("template {file} failed: {message}")]
     Template { file: String, message: String },
-    #[error("template {file} gives no sound object: {reason}")]
+    #[error("template {file} does not give a valid object: {reason}")]
     Object { file: String, reason: String },
     #[error("patch {number} ({kind}) {reason}")]
     Patch {
@@ -37,7 +37,7 @@ pub enum Error {
         kind: String,
         reason: String,
     },
-    /// Sound objects that do not fit together.
+    /// Valid objects that do not fit together.
     #[error("the manifests contradict themselves: {}", findings.join("; "))]
     Contradiction { findings: Vec<String> },
     #[error("cannot write {}", path.display())]
@@ -59,7 +59,7 @@ impl Explain for Error {
             Self::NotKubernetes => "render for a cluster with `--set target=kubernetes`",
             Self::NoModel => "add `model: {image: REGISTRY/REPOSITORY}` and run `infer pack`",
             Self::NoDigest { .. } => "run `infer pack`, which writes infer.lock",
-            Self::NoEngineImage { kind: Kind::Sim } => {
+            Self::NoEngineImage { kind } if kind.is_simulated() => {
                 "add `engine: {image: …}`, an image with infer in it"
             }
             Self::NoEngineImage { .. } => {

@@ -26,7 +26,11 @@ pub fn write(manifests: &Manifests, folder: &Path) -> Result<Written, Error> {
     let mut files = Vec::new();
     let mut kept = BTreeSet::new();
     for object in &manifests.objects {
-        let name = format!("{}-{}.yaml", object.kind().to_lowercase(), object.name());
+        let name = format!(
+            "{}-{}.yaml",
+            object.object.kind().to_lowercase(),
+            object.object.name()
+        );
         let path = folder.join(&name);
         let failed = |source| Error::Write {
             path: path.clone(),
@@ -38,7 +42,7 @@ pub fn write(manifests: &Manifests, folder: &Path) -> Result<Written, Error> {
                 "it is there and was not rendered by infer",
             )));
         }
-        let text = format!("{MARK}{}", yaml::write(&object.value)?);
+        let text = format!("{MARK}{}", yaml::write(&object.object)?);
         kept.insert(name);
         files.push((path, text));
     }

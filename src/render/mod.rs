@@ -3,16 +3,15 @@
 //! Values go through templates, patches and checks ([`render`]); nothing is ever
 //! sent. Only [`Overrides::read`] and [`folder`] touch files.
 
-mod builtin;
 pub mod eject;
-mod engine;
 mod error;
 pub mod folder;
-mod http_route;
-mod kinds;
 mod lint;
 mod overrides;
+mod part;
+mod parts;
 mod patch;
+mod template;
 mod values;
 mod version;
 
@@ -20,27 +19,38 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use serde_json::Value;
 
-use self::{builtin::DEPLOYMENT, engine::Engine};
 pub use self::{
-    builtin::{BUILTINS, Builtin, Role},
     error::Error,
     overrides::{Overrides, SUFFIX},
+    part::{PARTS, Role, Template},
     values::OWN_LABELS,
     version::version_of,
 };
-use crate::{name::VersionId, registry::Reference, spec::Spec, yaml};
+use self::{
+    part::{Context, Part},
+    parts::workload::pod_templates,
+    template::Templates,
+};
+use crate::{
+    name::VersionId,
+    object::{self, Object, label},
+    registry::Reference,
+    spec::{Spec, Target},
+    yaml,
+};
 
 /// The objects of one version of a release, in the order to apply them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifests {
     pub version: VersionId,
-    pub objects: Vec<Object>,
+    pub objects: Vec<Rendered>,
 }
 
+/// One object, and when a deploy applies it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Object {
+pub struct Rendered {
     pub role: Role,
-    pub value: Value,
+    pub object: Object,
 }
 
 /// Stands for the version while its id is found out.
@@ -53,24 +63,27 @@ pub fn render(
     model: Option<&Reference>,
     overrides: &Overrides,
 ) -> Result<Manifests, Error> {
-    let engine = Engine::new(overrides)?;
-    let version = version(&engine, spec, model)?;
-    let values = values::values(spec, model, &version)?;
-    let mut objects = Vec::new();
-    let wanted = BUILTINS.iter().filter(|builtin| builtin.is_wanted(spec));
-    let own = wanted.map(|builtin| (builtin.file, builtin.role));
+    let templates = Templates::new(overrides)?;
+    let version = version(&templates, spec, model)?;
+    let values = values::values(&context(spec, model, &version)?)?;
     let added = overrides
         .files()
-        .filter(|file| Builtin::find(file).is_none() && !is_partial(file))
-        .map(|file| (file, Role::Shared));
+        .filter(|file| Template::find(file).is_none() && !is_fragment(file))
+        .map(|file| (file, None));
+    let own = wanted(spec).map(|part| (part.template.file, Some(part.role)));
+    let mut objects = Vec::new();
     for (file, role) in added.chain(own) {
-        for mut value in engine.objects(file, &values)? {
+        for mut value in templates.objects(file, &values)? {
             patch::apply(spec, &version, std::slice::from_mut(&mut value))?;
             check(file, &value)?;
-            objects.push(Object { role, value });
+            let object = Object::from(value);
+            objects.push(Rendered {
+                role: role.unwrap_or_else(|| role_of_added(&object)),
+                object,
+            });
         }
     }
-    let all: Vec<Value> = objects.iter().map(|object| object.value.clone()).collect();
+    let all: Vec<&Object> = objects.iter().map(|one| &one.object).collect();
     patch::unused(spec, &version, &all)?;
     let mut findings = twice(&all);
     findings.extend(lint::findings(&all));
@@ -81,20 +94,54 @@ pub fn render(
     }
 }
 
+fn context<'a>(
+    spec: &'a Spec,
+    model: Option<&'a Reference>,
+    version: &'a VersionId,
+) -> Result<Context<'a>, Error> {
+    let Target::Kubernetes(kubernetes) = &spec.target else {
+        return Err(Error::NotKubernetes);
+    };
+    Ok(Context {
+        spec,
+        kubernetes,
+        version,
+        model,
+        devices: spec.hardware.devices(),
+    })
+}
+
+/// The parts that a release has.
+fn wanted(spec: &Spec) -> impl Iterator<Item = &'static Part> {
+    PARTS.iter().filter(|part| (part.wanted)(spec))
+}
+
+/// The role of an object from a user's own template: it comes and goes with the version whose
+/// label it carries.
+fn role_of_added(object: &Object) -> Role {
+    match object.label(label::VERSION) {
+        Some(_) => Role::Version,
+        None => Role::Shared,
+    }
+}
+
 /// All pod templates with a placeholder for the version, hashed.
 fn version(
-    engine: &Engine<'_>,
+    templates: &Templates<'_>,
     spec: &Spec,
     model: Option<&Reference>,
 ) -> Result<VersionId, Error> {
     let placeholder: VersionId = VERSION_PLACEHOLDER.parse().expect("v and nine digits");
-    let values = values::values(spec, model, &placeholder)?;
-    let mut objects = engine.objects(DEPLOYMENT, &values)?;
-    patch::apply(spec, &placeholder, &mut objects)?;
-    let pods: Vec<Value> = objects
-        .iter()
-        .map(|object| version::identity_of(&object["spec"]["template"]))
-        .collect();
+    let values = values::values(&context(spec, model, &placeholder)?)?;
+    let mut pods = Vec::new();
+    for part in wanted(spec).filter(|part| part.role == Role::Version) {
+        let mut objects = templates.objects(part.template.file, &values)?;
+        patch::apply(spec, &placeholder, &mut objects)?;
+        for object in objects.into_iter().map(Object::from) {
+            let found = pod_templates(&object).into_iter();
+            pods.extend(found.map(|pod| version::identity_of(pod.template)));
+        }
+    }
     Ok(match pods.as_slice() {
         [one] => version_of(one),
         several => version_of(&Value::Array(several.to_vec())),
@@ -102,7 +149,7 @@ fn version(
 }
 
 /// Files that start with `_` are there to be included.
-fn is_partial(file: &str) -> bool {
+fn is_fragment(file: &str) -> bool {
     file.starts_with('_')
 }
 
@@ -120,17 +167,15 @@ fn check(file: &str, value: &Value) -> Result<(), Error> {
             return Err(refuse(format!("it has no {key}")));
         }
     }
-    kinds::check(value).map_err(refuse)
+    object::check(value).map_err(refuse)
 }
 
-fn twice(objects: &[Value]) -> Vec<String> {
+fn twice(objects: &[&Object]) -> Vec<String> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for object in objects {
-        let metadata = &object["metadata"];
-        let key = format!("{} {}", object["kind"], metadata["name"]);
-        if !seen.insert((key.clone(), metadata["namespace"].to_string())) {
-            findings.push(format!("{key} is there twice"));
+        if !seen.insert((object.kind(), object.name(), object.namespace())) {
+            findings.push(format!("{} is there twice", object.title()));
         }
     }
     findings
@@ -141,19 +186,9 @@ impl Manifests {
     pub fn to_yaml(&self) -> Result<String, Error> {
         let mut text = String::new();
         for object in &self.objects {
-            write!(text, "---\n{}", yaml::write(&object.value)?).expect("a string grows");
+            write!(text, "---\n{}", yaml::write(&object.object)?).expect("a string grows");
         }
         Ok(text)
-    }
-}
-
-impl Object {
-    pub fn kind(&self) -> &str {
-        self.value["kind"].as_str().unwrap_or_default()
-    }
-
-    pub fn name(&self) -> &str {
-        self.value["metadata"]["name"].as_str().unwrap_or_default()
     }
 }
 

@@ -6,7 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{builtin::Builtin, eject, error::Error};
+use super::{
+    eject,
+    error::Error,
+    part::{Template, blocks, tags},
+};
 
 /// What template files end in.
 pub const SUFFIX: &str = ".yaml.j2";
@@ -54,6 +58,9 @@ impl Overrides {
                 return Err(refuse("it is over 1 MiB"));
             }
             let source = fs::read_to_string(&path).map_err(failed)?;
+            if let Some(reason) = misplaced_block(name, &source) {
+                return Err(refuse(&reason));
+            }
             if turns_escaping_off(&source) {
                 return Err(refuse(
                     "`autoescape` would let a value become YAML of its own",
@@ -74,7 +81,7 @@ impl Overrides {
     /// Ejected files whose built-in has changed since.
     pub fn stale(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().filter_map(|(file, source)| {
-            let builtin = Builtin::find(file)?;
+            let builtin = Template::find(file)?;
             let ejected_from = eject::origin(source)?;
             (ejected_from != builtin.fingerprint()).then_some(file.as_str())
         })
@@ -87,10 +94,25 @@ impl Overrides {
 
 /// Whether a template has an `autoescape` tag.
 fn turns_escaping_off(source: &str) -> bool {
-    source.split("{%").skip(1).any(|tag| {
-        tag.trim_start_matches(['-', '+'])
-            .trim_start()
-            .starts_with("autoescape")
+    tags(source).any(|tag| tag.starts_with("autoescape"))
+}
+
+/// Whether a template only changes blocks of another.
+pub(super) fn extends(source: &str) -> bool {
+    tags(source).any(|tag| tag.starts_with("extends"))
+}
+
+/// A block that changes nothing where it stands, because it belongs to another template.
+fn misplaced_block(file: &str, source: &str) -> Option<String> {
+    let builtin = Template::find(file).filter(|_| extends(source))?;
+    let own = builtin.blocks();
+    blocks(source).find_map(|block| {
+        let mut others = Template::all().filter(|_| !own.contains(&block));
+        let home = others.find(|other| other.blocks().contains(&block))?;
+        Some(format!(
+            "block `{block}` is not in {file} but in {}: move it to a file of that name",
+            home.file
+        ))
     })
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::error::Error;
 use crate::{
     name::VersionId,
+    object::Object,
     spec::{Patch, Spec},
 };
 
@@ -43,7 +44,7 @@ pub(super) fn apply(spec: &Spec, version: &VersionId, objects: &mut [Value]) -> 
             if !patch.json.is_empty() {
                 let operations: json_patch::Patch =
                     serde_json::from_value(Value::Array(patch.json.clone()))
-                        .map_err(|error| refuse(format!("is no JSON Patch: {error}")))?;
+                        .map_err(|error| refuse(format!("is not a valid JSON Patch: {error}")))?;
                 json_patch::patch(object, &operations)
                     .map_err(|error| refuse(format!("cannot be applied: {error}")))?;
             }
@@ -53,7 +54,7 @@ pub(super) fn apply(spec: &Spec, version: &VersionId, objects: &mut [Value]) -> 
 }
 
 /// The patches that mean none of the objects; most likely a slip.
-pub(super) fn unused(spec: &Spec, version: &VersionId, objects: &[Value]) -> Result<(), Error> {
+pub(super) fn unused(spec: &Spec, version: &VersionId, objects: &[&Object]) -> Result<(), Error> {
     let idle = spec.patches.iter().enumerate().find(|(_, patch)| {
         !objects
             .iter()

@@ -237,7 +237,7 @@ mod tests {
     /// own instant, not after the one before. So of a request that came long ago none waits.
     #[tokio::test]
     async fn what_is_overdue_is_sent_without_a_wait() {
-        let (engine, _ended) = Engine::new(Simulation::from(Law::default())).unwrap();
+        let (engine, _ended) = Engine::new(Simulation::from(Law::default()));
         let body = br#"{"prompt": "one two", "stream": true, "max_tokens": 201}"#;
         let long_ago = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
         let answer = answer(engine, Api::Completions, body, long_ago);

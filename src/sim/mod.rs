@@ -4,7 +4,6 @@
 //! checking what measures and routes: its truth is arithmetic ([`Law`]), and it
 //! fails on demand ([`Faults`]).
 
-mod alarm;
 mod answer;
 mod exposition;
 mod faults;
@@ -100,8 +99,6 @@ pub struct Summary {
 pub enum Error {
     #[error("cannot listen on {addr}")]
     Listen { addr: SocketAddr, source: io::Error },
-    #[error("cannot start the thread that keeps time")]
-    Thread(#[source] io::Error),
     #[error("the latency law cannot hold")]
     Law(#[from] Broken),
     #[error("the simulated engine crashed, as asked for")]

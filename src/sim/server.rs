@@ -19,9 +19,7 @@ use tokio::{
 };
 
 use super::{
-    Error, Simulation,
-    alarm::Alarms,
-    http,
+    Error, Simulation, http,
     metrics::{Metrics, Totals},
     slots::Slots,
 };
@@ -37,7 +35,6 @@ pub(super) struct Engine {
     pub(super) simulation: Simulation,
     pub(super) metrics: Metrics,
     pub(super) slots: Slots,
-    pub(super) alarms: Alarms,
     pub(super) started: Instant,
     received: AtomicU64,
     fatal: watch::Sender<Option<Ended>>,
@@ -63,20 +60,17 @@ enum Stop {
 
 impl Engine {
     /// The engine, and what ends it from within.
-    pub(super) fn new(
-        simulation: Simulation,
-    ) -> Result<(Arc<Self>, watch::Receiver<Option<Ended>>), Error> {
+    pub(super) fn new(simulation: Simulation) -> (Arc<Self>, watch::Receiver<Option<Ended>>) {
         let (fatal, ended) = watch::channel(None);
         let engine = Self {
             metrics: Metrics::new(&simulation.model, simulation.law.context_tokens),
             slots: Slots::new(&simulation.law),
-            alarms: Alarms::start().map_err(Error::Thread)?,
             started: Instant::now(),
             received: AtomicU64::new(0),
             fatal,
             simulation,
         };
-        Ok((Arc::new(engine), ended))
+        (Arc::new(engine), ended)
     }
 
     pub(super) fn is_ready(&self) -> bool {
@@ -122,7 +116,7 @@ impl Server {
         let listen = |source| Error::Listen { addr, source };
         let listener = TcpListener::bind(addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
-        let (engine, ended) = Engine::new(simulation)?;
+        let (engine, ended) = Engine::new(simulation);
         let (stop, stopping) = watch::channel(Stop::No);
         let life = tokio::spawn(live(listener, Arc::clone(&engine), stopping, ended));
         Ok(Handle {

@@ -17,6 +17,7 @@ use super::{
     server::Engine,
     slots::Seat,
 };
+use crate::timer::Timer;
 
 /// A request under way; dropping it early counts as aborted by the client.
 pub(super) struct Answer {
@@ -38,7 +39,23 @@ pub(super) struct Answer {
 struct Seated {
     at: Instant,
     tokens: Tokens,
+    /// `None` where the process has no file descriptor left for one.
+    timer: Option<Timer>,
     _seat: Seat,
+}
+
+impl Seated {
+    /// Waits for the next token of the law.
+    async fn next_token(&mut self) {
+        let due = self.at + self.tokens.next().unwrap_or_default();
+        if let Some(timer) = &self.timer
+            && timer.until(due).await.is_ok()
+        {
+            return;
+        }
+        // Up to a millisecond late.
+        tokio::time::sleep_until(due.into()).await;
+    }
 }
 
 impl Answer {
@@ -82,6 +99,7 @@ impl Answer {
         self.seated = Some(Seated {
             at,
             tokens,
+            timer: Timer::new().ok(),
             _seat: seat,
         });
     }
@@ -91,8 +109,7 @@ impl Answer {
         let Some(seated) = &mut self.seated else {
             return;
         };
-        let due = seated.at + seated.tokens.next().unwrap_or_default();
-        self.engine.alarms.until(due).await;
+        seated.next_token().await;
         let now = Instant::now();
         match self.last_at.replace(now) {
             None => {
@@ -127,8 +144,7 @@ impl Answer {
     pub(super) async fn wait_for_embeddings(&mut self) {
         self.sit().await;
         if let Some(seated) = &mut self.seated {
-            let due = seated.at + seated.tokens.next().unwrap_or_default();
-            self.engine.alarms.until(due).await;
+            seated.next_token().await;
         }
         self.engine.metrics.embedded(self.request.prompt_tokens);
         self.finish(End::Stop);

@@ -4,16 +4,15 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde_json::Value;
 
-use super::{
-    beside,
-    engine::{Kind, Version},
-    quantity::Quantity,
-};
+use super::{beside, quantity::Quantity};
 pub use super::{
     target::{Kubernetes, Target, Workload},
-    written::{Metrics, OnFailure, Session, Surge, TaintEffect, Via},
+    written::{
+        Metrics, OnFailure, PodMetric, ScaleMetric, Session, Share, Surge, TaintEffect, Via,
+    },
 };
 use crate::{
+    engine::{Kind, Version},
     name::ReleaseName,
     registry::{LayoutPath, Location},
     slo::Gate,
@@ -78,6 +77,8 @@ pub struct Engine {
     pub kind: Kind,
     /// With `{model}`, `{port}` and `{served_name}` still in it.
     pub command: Option<Vec<String>>,
+    /// What the other machines of a replica run, where it is not the engine's own way.
+    pub worker_command: Option<Vec<String>>,
     /// Container image.
     pub image: Option<String>,
     /// As said, else as the image's tag says.
@@ -89,8 +90,13 @@ pub struct Engine {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hardware {
+    /// Per machine; slices of GPUs under `share`.
     pub gpus: u32,
+    /// What the device plugin calls them.
     pub resource: String,
+    pub share: Option<Share>,
+    /// Machines that one replica spans.
+    pub hosts: u32,
     pub products: Vec<String>,
     pub tolerations: Vec<Toleration>,
     pub node_selector: BTreeMap<String, String>,
@@ -108,7 +114,24 @@ pub struct Toleration {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scale {
+    /// Replicas to begin with; the fewest where an autoscaler owns them.
     pub replicas: u32,
+    pub horizontal: Option<Horizontal>,
+}
+
+/// Replicas that follow the load, from `Scale::replicas` up to `max`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Horizontal {
+    pub max: u32,
+    pub metric: ScaleMetric,
+}
+
+impl Scale {
+    /// The most replicas that there may be.
+    pub fn replicas_max(&self) -> u32 {
+        let horizontal = self.horizontal.as_ref();
+        horizontal.map_or(self.replicas, |horizontal| horizontal.max)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +149,8 @@ pub struct Rollout {
 pub struct Traffic {
     pub via: Via,
     pub gateway: Option<Gateway>,
+    /// Gateways of the mesh that take the route; empty for its sidecars.
+    pub mesh_gateways: Vec<String>,
     pub host: Option<String>,
     pub endpoint: Option<String>,
     pub session: Option<Session>,

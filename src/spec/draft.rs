@@ -1,7 +1,6 @@
 //! A first `infer.yaml`, written for a person to go on from. Pure.
 
-use super::engine::Kind;
-use crate::{name::ReleaseName, registry::Location, yaml};
+use crate::{engine::Kind, name::ReleaseName, registry::Location, yaml};
 
 /// What is known of a release before its file is there.
 #[derive(Debug, Clone)]

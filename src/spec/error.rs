@@ -11,7 +11,7 @@ use crate::{
 pub enum Error {
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} is over {limit_bytes} bytes, so it is no infer.yaml", path.display())]
+    #[error("{} is over {limit_bytes} bytes, so it is not an infer.yaml", path.display())]
     TooLarge { path: PathBuf, limit_bytes: u64 },
     /// Wrong YAML, a wrong type or an unknown key; the message has line and snippet.
     #[error("{place}")]

@@ -8,15 +8,14 @@ use serde_json::Value;
 use super::{error::Error, written::Document};
 use crate::{json, yaml};
 
-/// Keys of the design that this version refuses, so that nobody believes they work.
-const PLANNED_KEYS: [&str; 22] = [
+/// Keys of the design that this version refuses, so that they are not mistaken for keys that work.
+const PLANNED_KEYS: [&str; 19] = [
     "edge",
     "gates.budget",
     "gates.quality",
     "hardware.allocate",
     "hardware.choose",
     "hardware.nodes",
-    "hardware.share",
     "model.mount",
     "model.registry",
     "observe.alerts",
@@ -24,28 +23,28 @@ const PLANNED_KEYS: [&str; 22] = [
     "observe.labels",
     "observe.prometheus",
     "observe.traces",
-    "scale.horizontal",
     "scale.vertical",
     "tenancy",
     "traffic.match",
-    "traffic.mesh",
     "traffic.versions",
     "rollout.blue_green",
     "rollout.steps",
 ];
 
 /// Words of the design that this version refuses, with the key they stand at.
-const PLANNED_WORDS: [(&str, &[&str]); 4] = [
+const PLANNED_WORDS: [(&str, &[&str]); 6] = [
     ("engine.kind", &["tgi", "triton"]),
     (
         "target.kubernetes.as",
-        &["lws", "rayservice", "kserve", "kserve-llm"],
+        &["rayservice", "kserve", "kserve-llm"],
     ),
     (
         "traffic.via",
-        &["inference-pool", "istio", "ingress", "traefik", "kserve"],
+        &["inference-pool", "ingress", "traefik", "kserve"],
     ),
     ("observe.metrics", &["pod-monitor", "service-monitor"]),
+    ("scale.horizontal.by", &["keda"]),
+    ("hardware.share", &["mps", "time-slice", "hami"]),
 ];
 
 /// A key or word that could not be read, and where.
@@ -136,7 +135,7 @@ impl Fault {
     }
 }
 
-/// The error for text that is no `infer.yaml`.
+/// The error for text that is not a valid `infer.yaml`.
 pub(super) fn explain(path: &Path, text: &str, place: yaml::Error) -> Error {
     let fault = yaml::parse::<Value>(path, text)
         .ok()
@@ -199,7 +198,10 @@ mod tests {
             hint(json!({"target": "kubernets"})),
             "did you mean `kubernetes`?"
         );
-        assert_eq!(hint(json!({"scale": {"zzz": 1}})), "use replicas");
+        assert_eq!(
+            hint(json!({"scale": {"zzz": 1}})),
+            "use replicas, horizontal"
+        );
     }
 
     #[test]
@@ -228,12 +230,12 @@ mod tests {
             (json!({"tenancy": {}}), "tenancy"),
             (json!({"engine": {"kind": "tgi"}}), "engine.kind: tgi"),
             (
-                json!({"target": {"kubernetes": {"as": "lws"}}}),
-                "target.kubernetes.as: lws",
+                json!({"target": {"kubernetes": {"as": "kserve"}}}),
+                "target.kubernetes.as: kserve",
             ),
             (
                 json!({"environments": {"prod": {"hardware": {"share": "mps"}}}}),
-                "hardware.share",
+                "hardware.share: mps",
             ),
         ] {
             assert_eq!(planned(value).as_deref(), Some(what));

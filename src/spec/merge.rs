@@ -59,7 +59,7 @@ pub(super) fn read_set(set: &str) -> Result<Value, Error> {
                 None => refuse(fault.message.clone(), fault.hint()),
             },
         },
-        None => refuse("its value is no YAML".to_owned(), None),
+        None => refuse("its value is not valid YAML".to_owned(), None),
     })
 }
 
@@ -188,7 +188,7 @@ mod tests {
             ("scale.replica=2", "unknown field"),
             ("scale.vertical=off", "not supported yet"),
             ("engine.kind=tgi", "not supported yet"),
-            ("hardware.products=[A", "no YAML"),
+            ("hardware.products=[A", "not valid YAML"),
         ] {
             let error = read_set(set).unwrap_err();
             assert!(error.to_string().contains(part), "{set}: {error}");

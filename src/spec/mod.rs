@@ -1,19 +1,18 @@
 //! `infer.yaml`: as written, merged per environment, checked.
 //!
-//! [`load`] reads the file; past it nobody sees a raw string. Pure but for that.
+//! [`load`] reads the file; past it there are no raw strings. Pure but for that.
 
 mod check;
 mod checked;
 mod command_line;
+mod device;
 pub mod draft;
-pub mod engine;
 mod error;
 mod explain;
 mod merge;
 mod quantity;
 mod references;
 mod refusal;
-mod seconds;
 mod target;
 pub mod written;
 
@@ -24,7 +23,11 @@ use std::{
 };
 
 pub use self::{
-    checked::*, command_line::Place, error::Error, quantity::Quantity, seconds::Seconds,
+    checked::*,
+    command_line::Launch,
+    device::{DeviceClaim, DeviceRequest},
+    error::Error,
+    quantity::Quantity,
 };
 use self::{explain::explain, written::Document};
 use crate::{json, yaml};

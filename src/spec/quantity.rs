@@ -16,7 +16,7 @@ pub struct Quantity {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no quantity: use a number with Ki, Mi, Gi, Ti, k, M, G, T, m or nothing, as in 16Gi"
+    "{0:?} is not a valid quantity: use a number with Ki, Mi, Gi, Ti, k, M, G, T, m or nothing, as in 16Gi"
 )]
 pub struct QuantityError(String);
 

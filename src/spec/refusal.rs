@@ -15,15 +15,15 @@ pub(super) fn refuse<T>(reason: impl Into<String>, hint: impl Into<String>) -> C
     })
 }
 
-/// A text without blanks and control characters.
+/// A text without spaces and control characters.
 pub(super) fn word(key: &str, text: String) -> Checked<String> {
     if text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return refuse(format!("`{key}` is {text:?}"), "use a text without blanks");
+        return refuse(format!("`{key}` is {text:?}"), "use a text without spaces");
     }
     Ok(text)
 }
 
-/// A name that a shell and a container take for an environment variable.
+/// A name that shells and containers accept for an environment variable.
 pub(super) fn variable(key: &str, name: &str) -> Checked<()> {
     let sound = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -31,7 +31,7 @@ pub(super) fn variable(key: &str, name: &str) -> Checked<()> {
         Ok(())
     } else {
         refuse(
-            format!("`{key}` has {name:?}, which is no variable name"),
+            format!("`{key}` has {name:?}, which is not a valid variable name"),
             "use A-Z, 0-9 and _",
         )
     }

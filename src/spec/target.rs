@@ -31,7 +31,8 @@ impl Target {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Kubernetes {
-    /// What serves the model; a Deployment.
+    /// The workload that serves the model: `deployment` (the default), or `lws`, a
+    /// LeaderWorkerSet, for replicas that span several machines.
     #[serde(rename = "as")]
     pub workload: Workload,
     /// Context of the kubeconfig; the current one if left out.
@@ -42,11 +43,14 @@ pub struct Kubernetes {
     pub namespace: Option<String>,
 }
 
+/// The kind of workload that serves the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
 pub enum Workload {
     #[default]
+    #[serde(rename = "deployment")]
     Deployment,
+    #[serde(rename = "lws")]
+    LeaderWorkerSet,
 }
 
 const NAMES: [&str; 2] = ["local", "kubernetes"];

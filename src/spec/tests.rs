@@ -126,15 +126,51 @@ fn what_cannot_be_meant_is_refused_with_a_way_out() {
             "no `model`",
         ),
         (with("version: 2"), "format"),
-        (with("scale: {replicas: 0}"), "serves nobody"),
+        (with("scale: {replicas: 0}"), "leaves nothing to answer"),
         (with("hardware: {gpus: 65}"), "more than a node"),
+        (with("target: kubernetes\nhardware: {hosts: 2}"), "needs a workload"),
+        (
+            "name: chat\nengine: {kind: sim, worker_command: [x]}\ntarget: kubernetes\n".to_owned(),
+            "worker_command",
+        ),
+        (with("target: {kubernetes: {as: lws}}"), "several machines"),
+        (
+            with("target: {kubernetes: {as: lws}}\nhardware: {hosts: 2}").replace("name: chat", "name: a123456789-123456789-123456789-123456789"),
+            "controller-revision-hash",
+        ),
+        (
+            with("target: {kubernetes: {as: lws}}\nhardware: {hosts: 2, share: {mig: 1g.10gb}}"),
+            "cannot work together",
+        ),
+        (
+            "name: chat\nmodel: {image: 'oci:x'}\nengine: {kind: llama.cpp}\ntarget: {kubernetes: {as: lws}}\nhardware: {hosts: 2}\n".to_owned(),
+            "what the other machines",
+        ),
+        (with("hardware: {hosts: 0}"), "not a valid number"),
+        (with("hardware: {share: {mig: 10gb}}"), "not a valid MIG profile"),
+        (with("hardware: {share: {mig: 1g.10gb}, gpus: 2}"), "several slices"),
+        (with("hardware: {share: {mig: 1g.10gb}, resource: x/y}"), "exclude"),
+        (
+            with("hardware: {share: {mig: 1g.5gb}, products: [NVIDIA-A100-SXM4-40GB-MIG-1g.5gb]}"),
+            "strategy single",
+        ),
+        (with("scale: {replicas: 2, horizontal: {max: 3}}"), "exclude"),
+        (with("scale: {horizontal: {min: 1}}"), "no `max`"),
+        (with("scale: {horizontal: {min: 4, max: 3, metric: {cpu: 80}}}"), "above"),
+        (with("scale: {horizontal: {max: 3}}"), "no `metric`"),
+        (with("scale: {horizontal: {min: 0, max: 3}}"), "leaves nothing to answer"),
+        (with("scale: {horizontal: {max: 3, metric: {cpu: 80}}}"), "hardware.cpu"),
+        (with("hardware: {cpu: 1}\nscale: {horizontal: {max: 3, metric: {cpu: 0}}}"), "percentage"),
+        (with("traffic: {gateway: {name: g}, mesh: {}}"), "exclude"),
+        (with("traffic: {via: service, mesh: {}}"), "virtual-service"),
+        (with("traffic: {mesh: {gateways: ['a b']}}"), "traffic.mesh.gateways"),
         (with("traffic: {via: gateway}"), "needs one"),
         (with("traffic: {gateway: {namespace: infra}}"), "no `name`"),
         (
             with("traffic: {via: service, gateway: {name: g}}"),
             "exclude",
         ),
-        (with("traffic: {endpoint: example.com}"), "no URL"),
+        (with("traffic: {endpoint: example.com}"), "not a valid URL"),
         (
             with("target: kubernetes\ntraffic: {session: {header: x}}"),
             "local` only",
@@ -164,13 +200,13 @@ fn a_command_of_ones_own_gets_its_places_filled_in() {
         "name: chat\nmodel: {image: 'oci:x'}\nengine:\n  kind: llama.cpp\n  command: [my-server, '--weights={model}/x', '{port}', '{served_name}']\n  args: {c: 512}\n",
     )
     .unwrap();
-    let place = Place {
+    let launch = Launch {
         model: Some("/m"),
         port: "{port}",
         host: "127.0.0.1",
-        ..Place::default()
+        ..Launch::default()
     };
-    let argv = spec.argv(&place).unwrap();
+    let argv = spec.argv(&launch).unwrap();
     assert_eq!(
         argv,
         ["my-server", "--weights=/m/x", "{port}", "chat", "-c", "512"]

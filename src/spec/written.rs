@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{quantity::Quantity, seconds::Seconds, target::Target};
-use crate::{name::ReleaseName, registry::Location, slo::Gate};
+use super::{quantity::Quantity, target::Target};
+use crate::{duration::Seconds, engine::Kind, name::ReleaseName, registry::Location, slo::Gate};
 
 /// Makes the document and the environment from one list, so that an environment
 /// can say all that a document can, and nothing else.
@@ -97,10 +97,13 @@ sections! {
     /// The program that serves the weights.
     Engine {
         /// Which engine.
-        kind: super::engine::Kind,
+        kind: Kind,
         /// Command that starts it, for `target: local` and in the container; `{model}`, `{port}` and
         /// `{served_name}` are filled in. The engine's own command if left out.
         command: Vec<String>,
+        /// With `target.kubernetes.as: lws`: what the other machines of a replica run, for an engine
+        /// whose own way `infer` does not know.
+        worker_command: Vec<String>,
         /// Container image; made from `version` if left out.
         image: String,
         /// The engine's version, such as 0.18.0; decides which flags it is given.
@@ -117,6 +120,10 @@ sections! {
         gpus: u32,
         /// Name under which the device plugin offers them; nvidia.com/gpu if left out.
         resource: String,
+        /// A part of a GPU instead of whole ones: `{mig: 1g.10gb}`.
+        share: Share,
+        /// Machines that one replica spans, each with `gpus`; needs `target.kubernetes.as: lws`.
+        hosts: u32,
         /// Products that will do, as in the node label nvidia.com/gpu.product.
         products: Vec<String>,
         /// Taints to tolerate; the GPU resource's own if left out.
@@ -145,6 +152,20 @@ sections! {
     Scale {
         /// Replicas of the live version; 1 if left out.
         replicas: u32,
+        /// Replicas by load, instead of `replicas`.
+        horizontal: Horizontal,
+    }
+
+    /// Replicas that follow the load.
+    Horizontal {
+        /// What scales: `hpa`, a HorizontalPodAutoscaler.
+        by: Autoscaler,
+        /// Fewest replicas; 1 if left out.
+        min: u32,
+        /// Most replicas.
+        max: u32,
+        /// What is measured, and what each replica is to have of it.
+        metric: ScaleMetric,
     }
 
     /// How a version comes up and goes.
@@ -163,10 +184,13 @@ sections! {
 
     /// How requests reach it.
     Traffic {
-        /// `gateway` (an HTTPRoute) or `service`; gateway where `gateway` is given.
+        /// `gateway` (an HTTPRoute), `virtual-service` (Istio) or `service`; the first where
+        /// `gateway` is given, the second where `mesh` is.
         via: Via,
         /// The Gateway that the route joins.
         gateway: Gateway,
+        /// The mesh whose VirtualService routes.
+        mesh: Mesh,
         /// Host name that clients ask for.
         host: String,
         /// URL to measure and probe through, where it cannot be found out.
@@ -185,6 +209,13 @@ sections! {
         namespace: String,
         /// One of its listeners; all if left out.
         section: String,
+    }
+
+    /// The mesh whose VirtualService routes.
+    Mesh {
+        /// Istio gateways that take it, as `NAME` or `NAMESPACE/NAME`; `mesh` means the sidecars,
+        /// which are meant too if the list is left out.
+        gateways: Vec<String>,
     }
 
     /// How it is watched.
@@ -233,12 +264,41 @@ pub enum Session {
     Cookie(String),
 }
 
+/// A part of a GPU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Share {
+    /// A MIG slice by its profile, such as 1g.10gb, on nodes that offer slices by name (the
+    /// device plugin's mixed strategy).
+    Mig(String),
+}
+
+/// What a horizontal autoscaler measures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScaleMetric {
+    /// CPU in use, in percent of `hardware.cpu`.
+    Cpu(u32),
+    /// A metric of the pods, as an adapter of the custom metrics API offers it.
+    Pods(PodMetric),
+}
+
+/// A metric of pods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PodMetric {
+    /// The metric's name.
+    pub name: String,
+    /// Average per pod that is aimed at.
+    pub average: Quantity,
+}
+
 /// Makes an enum that is written as one word.
 macro_rules! words {
     ($($(#[$about:meta])* $name:ident { $($(#[$attribute:meta])* $word:ident,)* })*) => {$(
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "lowercase")]
+        #[serde(rename_all = "kebab-case")]
         pub enum $name { $($(#[$attribute])* $word,)* }
     )*};
 }
@@ -263,6 +323,13 @@ words! {
         #[default]
         Service,
         Gateway,
+        VirtualService,
+    }
+
+    /// What scales replicas.
+    Autoscaler {
+        #[default]
+        Hpa,
     }
 
     /// How pods say that they have metrics.

@@ -1,10 +1,20 @@
 //! The split of a release that is served on this machine.
 
-use super::{Change, Error, Split};
+use super::{Capabilities, Change, Error, Split};
 use crate::local::{self, Client, SplitChange};
 
 /// Times a write is tried again where others changed what it does not touch.
 const ATTEMPTS: u32 = 5;
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    weights: true,
+    header_match: true,
+    pins: true,
+    mirror: false,
+    names_version: true,
+    has_status: false,
+    gateway: true,
+};
 
 /// The weighted gateway of `infer serve`, over its control socket.
 #[derive(Debug, Clone)]
@@ -43,8 +53,8 @@ impl Local {
         self.split(state.split)
     }
 
-    /// Writes on top of `read`. Where the generation has moved but nobody touched the
-    /// versions, the weight or the run, the write is made on the newer generation.
+    /// Writes on top of `read`. Where the generation has moved but the versions, the
+    /// weight and the run have not, the write is made on the newer generation.
     pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
         let mut base = read.clone();
         for _ in 0..ATTEMPTS {
@@ -56,14 +66,14 @@ impl Local {
             }
             match self.client.set_split(&request(&base, change)).await {
                 Ok(split) => return self.split(split),
-                Err(local::Error::Conflict { who, .. }) => {
+                Err(local::Error::Conflict { run: who, .. }) => {
                     let now = self.read().await?;
                     if !now.says_the_same(read) {
                         let who = who.or_else(|| now.run().map(str::to_owned));
                         return Err(Error::Conflict {
                             object: self.name(),
                             who: who.map_or_else(
-                                || "somebody else".to_owned(),
+                                || "another client".to_owned(),
                                 |run| format!("canary run {run}"),
                             ),
                         });
@@ -75,7 +85,7 @@ impl Local {
         }
         Err(Error::Conflict {
             object: self.name(),
-            who: "somebody who writes all the time".to_owned(),
+            who: "clients that write all the time".to_owned(),
         })
     }
 
@@ -97,7 +107,7 @@ impl Local {
 
 fn request(base: &Split, change: &Change) -> SplitChange {
     SplitChange {
-        // What is no number was not read here; no generation equals it.
+        // A token that is not a number was not read here; no generation equals it.
         expect_generation: base.token.parse().unwrap_or(u64::MAX),
         expect_run: base.run().map(str::to_owned),
         live: Some(change.live.clone()),

@@ -1,26 +1,38 @@
-//! Who gets which share of a release's traffic: one record to read, one write to change it.
+//! Which version gets which share of a release's traffic: one record to read, one write to
+//! change it.
 //!
-//! The record says the live version, at most one candidate and the candidate's
-//! weight; the canary's journal is stored with it, so that whoever holds the
-//! weight also holds the story of how it got there. A write names what it read
-//! and is refused where somebody else wrote meanwhile.
+//! The record names the live version, at most one candidate and the candidate's weight. The
+//! canary's journal is stored in the same object, so that the weight and the account of how it
+//! came about change together. A write names what it was built on and is refused where another
+//! client has written meanwhile.
+//!
+//! [`route`] holds one row for each kind of object that can hold a split on a cluster, all pure;
+//! [`cluster`] is the one loop that reads, tests, writes and waits for acceptance; [`probe`]
+//! asks the gateway itself which version answers.
 
-pub mod http_route;
+pub mod cluster;
 mod local;
-pub mod service;
+pub mod probe;
+pub mod route;
+mod transition;
 
 use std::error::Error as StdError;
 
 use serde_json::Value;
 
 pub use self::{
-    http_route::{Endpoint, HttpRoute},
+    cluster::{ClusterRouter, point_service, service_target},
     local::Local,
-    service::StableService,
+    probe::{ProbeAnswer, ProbeOutcome, RouteProbe},
+    route::{
+        Acceptance, Capabilities, Endpoint, ROUTES, Route, VERSION_HEADER, VersionHeader,
+        WEIGHT_HEADER, service_name,
+    },
 };
 use crate::{
     explain::{Explain, Kind},
     header_match::HeaderMatch,
+    interrupt::Interrupt,
     name::VersionId,
     weight::Weight,
 };
@@ -28,78 +40,93 @@ use crate::{
 /// Where the split of one release is kept.
 #[derive(Debug, Clone)]
 pub enum Router {
+    /// The weighted gateway of this machine.
     Local(Local),
-    /// A Gateway API route: any split.
-    HttpRoute(HttpRoute),
-    /// No gateway: all or nothing, by the stable Service's selector.
-    Service(StableService),
+    /// An object of a cluster.
+    Cluster(ClusterRouter),
 }
 
 impl Router {
     pub async fn read(&self) -> Result<Split, Error> {
         match self {
             Self::Local(local) => local.read().await,
-            Self::HttpRoute(route) => route.read().await,
-            Self::Service(service) => service.read().await,
+            Self::Cluster(router) => router.read().await,
         }
     }
 
-    /// Makes `change` of `read`, in one write; [`Error::Conflict`] where somebody else has
-    /// changed the versions, the weight or the run since.
-    pub async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
+    /// Makes `change` of `read`; [`Error::Conflict`] where another client has changed the
+    /// versions, the weight or the run since.
+    ///
+    /// A signal that arrives after the call has begun ends it with [`Error::Interrupted`] where
+    /// nothing was written yet; otherwise the writes are finished without the waits between them.
+    pub async fn write(
+        &self,
+        read: &Split,
+        change: &Change,
+        interrupt: &Interrupt,
+    ) -> Result<Split, Error> {
         match self {
             Self::Local(local) => local.write(read, change).await,
-            Self::HttpRoute(route) => route.write(read, change).await,
-            Self::Service(service) => service.write(read, change).await,
+            Self::Cluster(router) => router.write(read, change, interrupt).await,
+        }
+    }
+
+    /// Waits for the gateway's controller to accept the route as it stands. A rejection is an
+    /// error; silence is not, because what users meet is measured.
+    pub async fn wait_accepted(&self, interrupt: &Interrupt) -> Result<(), Error> {
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Cluster(router) => router.wait_accepted(interrupt).await,
         }
     }
 
     /// Whether requests can be split here at all, rather than moved as a whole, and by `matches`
     /// where that is given.
     pub async fn splits(&self, matches: Option<&HeaderMatch>) -> Result<(), Error> {
-        match (self, matches) {
-            (Self::HttpRoute(route), Some(wanted)) => route.admits(wanted).await,
-            (Self::Local(_) | Self::HttpRoute(_), _) => Ok(()),
-            (Self::Service(service), _) => Err(service.whole()),
+        match self {
+            Self::Local(_) => Ok(()),
+            Self::Cluster(router) => router.splits(matches).await,
         }
     }
 
-    /// Where users send requests, `http://127.0.0.1:8080`.
+    /// Where users send requests, `http://127.0.0.1:8080`; empty where that is not known.
     pub fn endpoint(&self) -> &str {
         match self {
             Self::Local(local) => local.endpoint(),
-            Self::HttpRoute(route) => route.endpoint(),
-            Self::Service(service) => service.endpoint(),
+            Self::Cluster(router) => router.endpoint(),
         }
     }
 
     /// The `Host` that requests to the endpoint need, where a route asks for a name.
     pub fn host(&self) -> Option<&str> {
         match self {
-            Self::HttpRoute(route) => route.host(),
-            Self::Local(_) | Self::Service(_) => None,
+            Self::Local(_) => None,
+            Self::Cluster(router) => router.host(),
         }
     }
 
-    /// Where a gateway leads to the release; `said` is `traffic.endpoint`, in place of the
-    /// Gateway's own address. `None` without a gateway, or while it has no address.
-    pub fn gateway(&self, said: Option<&str>) -> Option<Endpoint> {
-        let Self::HttpRoute(route) = self else {
-            return None;
-        };
-        let own = Some(route.endpoint()).filter(|own| !own.is_empty());
-        Some(Endpoint {
-            url: said.or(own)?.to_owned(),
-            host: route.host().map(ToOwned::to_owned),
-        })
+    /// Where a gateway leads to the release; `endpoint_override` (`--endpoint`,
+    /// `traffic.endpoint`) stands in for the gateway's own address. `None` without a gateway, or
+    /// while it has no address.
+    pub fn gateway(&self, endpoint_override: Option<&str>) -> Option<Endpoint> {
+        match self {
+            Self::Local(_) => None,
+            Self::Cluster(router) => router.gateway(endpoint_override),
+        }
     }
 
     /// What holds the weight, for people.
     pub fn name(&self) -> String {
         match self {
             Self::Local(local) => local.name(),
-            Self::HttpRoute(route) => route.name(),
-            Self::Service(service) => service.name(),
+            Self::Cluster(router) => router.name(),
+        }
+    }
+
+    pub fn capabilities(&self) -> Capabilities {
+        match self {
+            Self::Local(_) => local::CAPABILITIES,
+            Self::Cluster(router) => router.capabilities(),
         }
     }
 }
@@ -115,13 +142,32 @@ pub struct Split {
     pub matches: Option<HeaderMatch>,
     /// The state that was read (a generation or a resource version); opaque outside the router.
     pub token: String,
-    /// The canary's journal, whoever wrote it.
+    /// The canary's journal, whichever run wrote it.
     pub journal: Option<Value>,
-    /// Who wrote it last, for people; `None` where that is not kept.
+    /// The last client that wrote it, for people; `None` where that is not kept.
     pub writer: Option<String>,
 }
 
 impl Split {
+    /// The version that users meet: the candidate where it has all traffic and no run holds the
+    /// split, which is a move that was cut off before its last write; else live.
+    pub fn serving(&self) -> &VersionId {
+        match &self.candidate {
+            Some(candidate) if self.weight == Weight::ALL && self.journal.is_none() => candidate,
+            _ => &self.live,
+        }
+    }
+
+    /// Live, then the candidate.
+    pub fn versions(&self) -> impl Iterator<Item = &VersionId> {
+        std::iter::once(&self.live).chain(&self.candidate)
+    }
+
+    /// Whether requests reach `version`, by its share or by the match.
+    pub fn gives_to(&self, version: &VersionId) -> bool {
+        Change::standing(self).gives_to(version)
+    }
+
     /// Whether versions, weight, match and run are those of `other`.
     pub fn says_the_same(&self, other: &Self) -> bool {
         self.live == other.live
@@ -163,7 +209,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Everything to `live`: nobody else has a part, and no run owns the split any more.
+    /// Everything to `live`: no other version has a part, and no run owns the split any more.
     pub fn all_to(live: &VersionId, run: &str) -> Self {
         Self {
             live: live.clone(),
@@ -174,12 +220,37 @@ impl Change {
             run: run.to_owned(),
         }
     }
+
+    /// The change that makes the split what it is already.
+    pub fn standing(split: &Split) -> Self {
+        Self {
+            live: split.live.clone(),
+            candidate: split.candidate.clone(),
+            weight: split.weight,
+            matches: split.matches.clone(),
+            journal: split.journal.clone(),
+            run: split.run().unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// Live, then the candidate.
+    pub fn versions(&self) -> impl Iterator<Item = &VersionId> {
+        std::iter::once(&self.live).chain(&self.candidate)
+    }
+
+    /// Whether requests reach `version`, by its share or by the match.
+    pub fn gives_to(&self, version: &VersionId) -> bool {
+        let live_share = self.candidate.is_none() || self.weight != Weight::ALL;
+        let candidate_share = self.weight != Weight::ZERO || self.matches.is_some();
+        (*version == self.live && live_share)
+            || (Some(version) == self.candidate.as_ref() && candidate_share)
+    }
 }
 
 /// Why the split could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Somebody else wrote since the split was read; nothing was changed.
+    /// Another client wrote since the split was read; nothing was changed.
     #[error("the traffic split of {object} was changed by {who} meanwhile")]
     Conflict { object: String, who: String },
     /// Another tool manages this object and would undo the write.
@@ -189,6 +260,14 @@ pub enum Error {
     NothingLive { object: String },
     #[error("{object} cannot split traffic: {reason}")]
     Unsupported { object: String, reason: String },
+    /// The gateway's controller does not accept the route.
+    #[error("gateway {gateway} rejects {object} ({reason}){}", left.describe())]
+    Rejected {
+        object: String,
+        gateway: String,
+        reason: String,
+        left: Left,
+    },
     #[error("cannot {act} the traffic split of {object}")]
     Transport {
         /// `read` or `write`.
@@ -196,6 +275,37 @@ pub enum Error {
         object: String,
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// Nothing was written.
+    #[error("interrupted before the traffic split of {object} was changed")]
+    Interrupted { object: String },
+}
+
+/// What became of a write that was rejected.
+#[derive(Debug)]
+pub enum Left {
+    /// Nothing was written: the route stands as it was found.
+    Untouched,
+    TakenBack,
+    /// It could not be taken back.
+    Standing(Box<Error>),
+}
+
+impl Left {
+    fn describe(&self) -> String {
+        match self {
+            Self::Untouched => String::new(),
+            Self::TakenBack => "; the change was taken back".to_owned(),
+            Self::Standing(error) => {
+                let mut text = format!("; the change could not be taken back: {error}");
+                let mut source = error.source();
+                while let Some(cause) = source {
+                    text = format!("{text}: {cause}");
+                    source = cause.source();
+                }
+                text
+            }
+        }
+    }
 }
 
 impl Explain for Error {
@@ -213,6 +323,8 @@ impl Explain for Error {
         match self {
             Self::Conflict { .. } | Self::Managed { .. } => Kind::Conflict,
             Self::Unsupported { .. } | Self::NothingLive { .. } => Kind::Usage,
+            Self::Rejected { .. } => Kind::Failed,
+            Self::Interrupted { .. } => Kind::Interrupted,
             Self::Transport { .. } => self.inner().map_or(Kind::Failed, Explain::kind),
         }
     }
@@ -231,7 +343,15 @@ impl Explain for Error {
             Self::Unsupported { .. } => {
                 vec!["compare without shifting traffic: `infer canary --weight 0`".to_owned()]
             }
+            Self::Rejected { left, .. } => match left {
+                Left::Standing(_) => vec![
+                    "run the command again once the cluster answers: it starts from what stands"
+                        .to_owned(),
+                ],
+                Left::Untouched | Left::TakenBack => Vec::new(),
+            },
             Self::Transport { .. } => self.inner().map_or_else(Vec::new, Explain::hints),
+            Self::Interrupted { .. } => Vec::new(),
         }
     }
 }
@@ -239,11 +359,15 @@ impl Explain for Error {
 impl Error {
     /// Whether the same request may work a moment later.
     pub fn is_transient(&self) -> bool {
+        self.cluster_error()
+            .is_some_and(crate::cluster::Error::is_transient)
+    }
+
+    fn cluster_error(&self) -> Option<&crate::cluster::Error> {
         let Self::Transport { source, .. } = self else {
-            return false;
+            return None;
         };
-        let cluster = source.downcast_ref::<crate::cluster::Error>();
-        cluster.is_some_and(crate::cluster::Error::is_transient)
+        source.downcast_ref()
     }
 }
 
@@ -253,19 +377,34 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn the_run_that_owns_a_split_is_named_by_its_journal() {
-        let mut split = Split {
+    fn split(candidate: Option<&str>, percent: u8) -> Split {
+        Split {
             live: "v3c1f2a90b".parse().unwrap(),
-            candidate: None,
-            weight: Weight::ZERO,
+            candidate: candidate.map(|version| version.parse().unwrap()),
+            weight: Weight::try_from(percent).unwrap(),
             matches: None,
             token: "7".to_owned(),
             journal: None,
             writer: None,
-        };
+        }
+    }
+
+    #[test]
+    fn the_run_that_owns_a_split_is_named_by_its_journal() {
+        let mut split = split(None, 0);
         assert_eq!(split.run(), None);
         split.journal = Some(json!({"run_id": "r-1", "step": 0}));
         assert_eq!(split.run(), Some("r-1"));
+    }
+
+    #[test]
+    fn a_candidate_serves_once_it_has_everything_and_no_run_may_still_take_it_back() {
+        let new = Some("v7aa01c44e");
+        assert_eq!(split(None, 0).serving().as_str(), "v3c1f2a90b");
+        assert_eq!(split(new, 99).serving().as_str(), "v3c1f2a90b");
+        let mut all = split(new, 100);
+        assert_eq!(all.serving().as_str(), "v7aa01c44e");
+        all.journal = Some(json!({"run_id": "r-1"}));
+        assert_eq!(all.serving().as_str(), "v3c1f2a90b");
     }
 }

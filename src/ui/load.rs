@@ -13,8 +13,11 @@ use serde::Serialize;
 
 pub use self::lines::{count, milliseconds};
 use super::{Answer, Paint, Screen, Show, Ui, seconds};
-use crate::load::{
-    Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
+use crate::{
+    load::{
+        self, Event, GateResult, Latency, Pace, Plan, Record, Summary, Target, TokenSource, View,
+    },
+    slo::Metric,
 };
 
 /// Seconds between two lines where there is no terminal, and between two JSON events of progress.
@@ -227,16 +230,12 @@ impl Answer for Summary {
                 "              n      mean       p50       p90       p95       p99       max"
             )
         );
-        let reasoned = self.ttfo_ms != self.ttft_ms;
-        for (name, latency, shown) in [
-            ("TTFT  ms", &self.ttft_ms, true),
-            ("TTFO  ms", &self.ttfo_ms, reasoned),
-            ("TPOT  ms", &self.tpot_ms, true),
-            ("gap   ms", &self.chunk_gap_ms, true),
-            ("E2E   ms", &self.e2e_ms, true),
-        ] {
-            if shown && latency.n > 0 {
-                text.push_str(&row(name, latency));
+        for metric in Metric::ALL {
+            let latency = &self.latencies[metric];
+            let repeats_ttft = metric == Metric::Ttfo && *latency == self.latencies.ttft;
+            if latency.n > 0 && !repeats_ttft {
+                let label = load::row(metric).label;
+                text.push_str(&row(&format!("{label:6}ms"), latency));
             }
         }
         text.push_str(&self.totals());

@@ -32,7 +32,7 @@ impl Manifests {
             objects: manifests
                 .objects
                 .iter()
-                .map(|object| object.value.clone())
+                .map(|one| one.object.clone().into_value())
                 .collect(),
             yaml: manifests.to_yaml()?,
         })

@@ -4,9 +4,12 @@
 use http::Method;
 use infer::cluster::{
     Cluster, Error,
-    apply::{Apply, apply},
-    kind::{DEPLOYMENT, POD},
-    lease,
+    apply::{self, Apply, apply},
+    inventory, lease, scale, workload,
+};
+use infer::object::{
+    Object,
+    kind::{DEPLOYMENT, LEADER_WORKER_SET, POD},
 };
 use serde_json::{Value, json};
 
@@ -55,14 +58,14 @@ fn conflict(manager: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn a_field_of_somebody_elses_is_named_and_never_forced() {
+async fn a_field_of_another_manager_is_named_and_never_forced() {
     let server = FakeApiserver::start(|_, _| Some(conflict("kubectl")));
     let error = apply(&connect(&server), &deployment(), Apply::Keep)
         .await
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "one field of Deployment team-a/chat is owned by somebody else: .spec.replicas (kubectl)"
+        "one field of Deployment team-a/chat is owned by another manager: .spec.replicas (kubectl)"
     );
     assert!(error.is_conflict());
     assert!(
@@ -122,6 +125,107 @@ async fn a_kind_that_is_not_installed_is_named_with_its_group() {
     );
 }
 
+const LWS: &str = "/apis/leaderworkerset.x-k8s.io/v1";
+
+/// A cluster with LeaderWorkerSets, and `list` as the answer to a list of them.
+fn with_groups(list: &'static (dyn Fn() -> Option<Reply> + Sync)) -> FakeApiserver {
+    FakeApiserver::start(move |call, _| match call.path.as_str() {
+        "/apis" => Some(Reply::json(
+            200,
+            &json!({"groups": [{"name": "leaderworkerset.x-k8s.io",
+            "versions": [{"groupVersion": "leaderworkerset.x-k8s.io/v1"}]}]}),
+        )),
+        LWS => Some(Reply::json(
+            200,
+            &json!({"resources": [
+            {"name": "leaderworkersets", "kind": "LeaderWorkerSet", "namespaced": true}]}),
+        )),
+        path if path == format!("{LWS}/namespaces/team-a/leaderworkersets") => list(),
+        _ => None,
+    })
+}
+
+fn labelled(name: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {
+        inventory::MANAGED_BY: "infer", inventory::RELEASE: "chat", inventory::VERSION: "v3c1f2a90b"}}})
+}
+
+#[tokio::test]
+async fn a_release_is_found_in_every_kind_that_the_cluster_serves() {
+    let server = with_groups(&|| None);
+    let cluster = connect(&server);
+    server.put(
+        "/apis/apps/v1/namespaces/team-a/deployments/chat-v1",
+        labelled("chat-v1"),
+    );
+    server.put(
+        &format!("{LWS}/namespaces/team-a/leaderworkersets/chat-v2"),
+        labelled("chat-v2"),
+    );
+    let chat = "chat".parse().unwrap();
+    let found = inventory::find(&cluster, &chat).await.unwrap();
+    let titles: Vec<_> = found.iter().map(Object::title).collect();
+    assert_eq!(titles, ["Deployment chat-v1", "LeaderWorkerSet chat-v2"]);
+    assert_eq!(workload::list(&cluster, &chat).await.unwrap(), found);
+    let absent = server.of(&Method::GET, "gateway.networking.k8s.io");
+    assert!(absent.is_empty(), "{absent:?}");
+}
+
+#[tokio::test]
+async fn a_list_that_is_forbidden_is_an_error_and_never_an_empty_one() {
+    let server = with_groups(&|| Some(Reply::failure(403, "Forbidden", "may not list")));
+    let cluster = connect(&server);
+    let chat = "chat".parse().unwrap();
+    let error = inventory::find(&cluster, &chat).await.unwrap_err();
+    assert!(error.is_forbidden(), "{error}");
+    assert!(
+        error.to_string().contains("list leaderworkersets"),
+        "{error}"
+    );
+    let error = workload::list(&cluster, &chat).await.unwrap_err();
+    assert!(error.is_forbidden(), "{error}");
+}
+
+#[tokio::test]
+async fn any_workload_is_scaled_by_its_subresource() {
+    let server = FakeApiserver::start(nothing);
+    let path = format!("{LWS}/namespaces/team-a/leaderworkersets/chat-v1");
+    server.put(
+        &path,
+        json!({"metadata": {"name": "chat-v1"}, "spec": {"replicas": 1}}),
+    );
+    apply::scale(&connect(&server), &LEADER_WORKER_SET, "chat-v1", 3)
+        .await
+        .unwrap();
+    let call = server.calls().pop().unwrap();
+    assert_eq!(call.path, format!("{path}/scale"));
+    assert_eq!(server.object(&path).unwrap()["spec"]["replicas"], 3);
+}
+
+#[tokio::test]
+async fn a_scaler_is_floored_for_a_canary_and_set_back_after_it() {
+    let server = FakeApiserver::start(nothing);
+    let cluster = connect(&server);
+    let path = "/apis/autoscaling/v2/namespaces/team-a/horizontalpodautoscalers/chat-v1";
+    let mut hpa = labelled("chat-v1");
+    hpa["spec"] = json!({"minReplicas": 1, "maxReplicas": 5});
+    server.put(path, hpa.clone());
+    let (chat, version) = ("chat".parse().unwrap(), "v3c1f2a90b".parse().unwrap());
+    for replicas in [3, 3] {
+        scale::floor_at(&cluster, &chat, &version, replicas)
+            .await
+            .unwrap();
+        assert_eq!(server.object(path).unwrap()["spec"]["minReplicas"], 3);
+    }
+    assert_eq!(server.of(&Method::PATCH, "autoscalers").len(), 1);
+    for _ in 0..2 {
+        scale::unfloor(&cluster, &chat, &version).await.unwrap();
+        let after = server.object(path).unwrap();
+        assert_eq!(after["spec"], hpa["spec"]);
+        assert_eq!(after["metadata"]["annotations"][scale::FLOOR], Value::Null);
+    }
+}
+
 #[tokio::test]
 async fn a_held_lock_names_its_holder_and_a_released_one_is_free() {
     let server = FakeApiserver::start(nothing);
@@ -136,7 +240,7 @@ async fn a_held_lock_names_its_holder_and_a_released_one_is_free() {
         "{error}"
     );
     assert!(error.is_conflict());
-    lock.release(&cluster).await.unwrap();
+    lock.release(&cluster, true).await.unwrap();
     lease::lock(&cluster, &chat, "bob@laptop/r-2")
         .await
         .unwrap();
@@ -196,16 +300,12 @@ async fn only_the_very_object_that_was_seen_is_deleted() {
     let server = FakeApiserver::start(nothing);
     let cluster = connect(&server);
     let seen = apply(&cluster, &deployment(), Apply::Keep).await.unwrap();
-    infer::cluster::inventory::delete(&cluster, &seen)
-        .await
-        .unwrap();
+    inventory::delete(&cluster, &seen).await.unwrap();
     let call = server
         .of(&Method::DELETE, "deployments/chat")
         .pop()
         .unwrap();
     assert_eq!(call.body["preconditions"]["uid"], seen["metadata"]["uid"]);
     assert_eq!(cluster.get(&DEPLOYMENT, "chat").await.unwrap(), None);
-    infer::cluster::inventory::delete(&cluster, &seen)
-        .await
-        .unwrap();
+    inventory::delete(&cluster, &seen).await.unwrap();
 }

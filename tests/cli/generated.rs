@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use infer::render::BUILTINS;
+use infer::render::Template;
 
 use crate::support::infer::Workplace;
 
@@ -60,9 +60,8 @@ fn every_template_file_is_built_in_and_every_built_in_is_a_file() {
                 .into_owned()
         })
         .collect();
-    let builtins: BTreeSet<String> = BUILTINS
-        .iter()
-        .map(|builtin| builtin.file.to_owned())
+    let builtins: BTreeSet<String> = Template::all()
+        .map(|template| template.file.to_owned())
         .collect();
     assert_eq!(files, builtins);
 }

@@ -7,8 +7,10 @@ use std::{
 };
 
 /// Types that import nothing but each other; every module may import them.
-const LEAVES: [&str; 12] = [
+const LEAVES: [&str; 15] = [
+    "clock",
     "duration",
+    "engine",
     "explain",
     "file",
     "header_match",
@@ -18,6 +20,7 @@ const LEAVES: [&str; 12] = [
     "name",
     "object",
     "slo",
+    "timer",
     "weight",
     "yaml",
 ];
@@ -77,7 +80,7 @@ fn lower_modules_never_import_higher_ones() {
         let module = module_of(&path);
         if module == "main" || LEAVES.contains(&module.as_str()) {
             let mut found = imports(&path);
-            found.retain(|name| !LEAVES.contains(&name.as_str()));
+            found.retain(|import| *import != module && !LEAVES.contains(&import.as_str()));
             assert!(
                 found.is_empty(),
                 "{} is a leaf but imports {found:?}",

@@ -40,7 +40,7 @@ fn init_asks_nobody_without_a_terminal_and_says_what_is_missing() {
     assert_ran!(run("init chat --model weights --engine vlm"), @r#"
     exit 2
     --- stderr
-    error: invalid value 'vlm' for '--engine <KIND>': "vlm" is no engine: use vllm, sglang, llama.cpp or sim
+    error: invalid value 'vlm' for '--engine <KIND>': "vlm" is not a valid engine: use vllm, sglang, llama.cpp, sim
 
     For more information, try '--help'.
     "#);

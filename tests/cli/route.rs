@@ -4,9 +4,13 @@
 use http::Method;
 use infer::{
     cluster::Cluster,
+    interrupt::Interrupt,
     traffic::{
-        Change, Error,
-        http_route::{HttpRoute, Identify, JOURNAL, RUN},
+        Change, ClusterRouter, Error, Split, VersionHeader,
+        route::{
+            self,
+            annotations::{JOURNAL, RUN},
+        },
     },
     weight::Weight,
 };
@@ -48,11 +52,15 @@ fn server(
     server
 }
 
-async fn route(server: &FakeApiserver) -> HttpRoute {
+async fn route(server: &FakeApiserver) -> ClusterRouter {
     let cluster = Cluster::with(server.config(), "fake".to_owned(), None).unwrap();
-    HttpRoute::new(cluster, "chat".parse().unwrap(), Identify::ByHeader)
-        .await
-        .unwrap()
+    let (chat, route) = ("chat".parse().unwrap(), route::find("HTTPRoute").unwrap());
+    let found = ClusterRouter::new(cluster, chat, route, VersionHeader::Set, None);
+    found.await.unwrap().unwrap()
+}
+
+async fn write(route: &ClusterRouter, read: &Split, change: &Change) -> Result<Split, Error> {
+    route.write(read, change, &Interrupt::never()).await
 }
 
 /// The candidate comes with no part of the traffic, so that each change is one write.
@@ -77,8 +85,8 @@ async fn a_split_is_one_json_patch_and_reads_back_as_written() {
         (before.weight, before.candidate.clone()),
         (Weight::ZERO, None)
     );
-    let waiting = route.write(&before, &canary(0)).await.unwrap();
-    let split = route.write(&waiting, &canary(10)).await.unwrap();
+    let waiting = write(&route, &before, &canary(0)).await.unwrap();
+    let split = write(&route, &waiting, &canary(10)).await.unwrap();
     assert_eq!((split.weight.percent(), split.run()), (10, Some("r-1")));
     let writes = server.of(&Method::PATCH, "httproutes");
     assert_eq!(writes.len(), 2);
@@ -91,7 +99,7 @@ async fn a_split_is_one_json_patch_and_reads_back_as_written() {
     let mut promote = canary(0);
     promote.live = "v7aa01c44e".parse().unwrap();
     (promote.candidate, promote.journal) = (None, None);
-    let split = route.write(&split, &promote).await.unwrap();
+    let split = write(&route, &split, &promote).await.unwrap();
     assert_eq!((split.live.as_str(), split.candidate), ("v7aa01c44e", None));
     let object = server.object(PATH).unwrap();
     assert_eq!(object["metadata"]["annotations"].get(JOURNAL), None);
@@ -120,7 +128,7 @@ async fn a_write_goes_through_where_only_something_else_moved() {
     });
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let waiting = route.write(&before, &canary(0)).await.unwrap();
+    let waiting = write(&route, &before, &canary(0)).await.unwrap();
     assert_eq!(waiting.candidate, canary(0).candidate);
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 2);
     assert_eq!(
@@ -143,7 +151,7 @@ async fn a_weight_that_somebody_else_moved_is_a_conflict_with_their_name() {
     });
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let error = route.write(&before, &canary(10)).await.unwrap_err();
+    let error = write(&route, &before, &canary(10)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the traffic split of HTTPRoute team-a/chat was changed by kubectl-edit at 2026-11-24T03:00:00Z meanwhile"
@@ -162,12 +170,12 @@ async fn a_route_that_argo_cd_owns_is_left_alone() {
     server.put(PATH, owned);
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let error = route.write(&before, &canary(10)).await.unwrap_err();
+    let error = write(&route, &before, &canary(10)).await.unwrap_err();
     assert!(
         matches!(&error, Error::Managed { manager, .. } if manager.contains("Argo CD")),
         "{error}"
     );
-    assert!(infer::explain::Explain::kind(&error) == infer::error::Kind::Conflict);
+    assert!(error.is_conflict());
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 0);
 }
 
@@ -194,7 +202,7 @@ async fn a_split_that_the_gateway_rejects_is_taken_back() {
     });
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let error = route.write(&before, &canary(10)).await.unwrap_err();
+    let error = write(&route, &before, &canary(10)).await.unwrap_err();
     assert!(
         error.to_string().contains("no filters on backends"),
         "{error}"
@@ -208,13 +216,12 @@ async fn a_split_that_the_gateway_rejects_is_taken_back() {
 async fn another_run_is_refused() {
     let server = server(|_, _| None);
     let route = route(&server).await;
-    let open = route
-        .write(&route.read().await.unwrap(), &canary(10))
+    let open = write(&route, &route.read().await.unwrap(), &canary(10))
         .await
         .unwrap();
     let mut other = canary(50);
     other.run = "r-2".to_owned();
-    let error = route.write(&open, &other).await.unwrap_err();
+    let error = write(&route, &open, &other).await.unwrap_err();
     assert!(
         matches!(&error, Error::Conflict { who, .. } if who == "canary run r-1"),
         "{error}"
@@ -226,16 +233,16 @@ async fn a_match_is_kept_in_the_route_and_goes_with_the_candidate() {
     let server = server(|_, _| None);
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let waiting = route.write(&before, &canary(0)).await.unwrap();
+    let waiting = write(&route, &before, &canary(0)).await.unwrap();
     let mut by_header = canary(0);
     by_header.matches = "header:x-beta=1".parse().ok();
-    let written = route.write(&waiting, &by_header).await.unwrap();
+    let written = write(&route, &waiting, &by_header).await.unwrap();
     assert_eq!(written.matches, by_header.matches);
     assert_eq!(route.read().await.unwrap(), written);
     let rules = || server.object(PATH).unwrap()["spec"]["rules"].clone();
     assert_eq!(rules().as_array().unwrap().len(), 4, "{}", rules());
     let promote = Change::all_to(&"v7aa01c44e".parse().unwrap(), "r-1");
-    let ended = route.write(&written, &promote).await.unwrap();
+    let ended = write(&route, &written, &promote).await.unwrap();
     assert_eq!((ended.live.as_str(), ended.matches), ("v7aa01c44e", None));
     assert_eq!(rules().as_array().unwrap().len(), 1, "{}", rules());
 }

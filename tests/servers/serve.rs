@@ -158,7 +158,7 @@ async fn a_secret_is_never_on_disk_and_asked_for_when_it_is_gone() {
         reason.contains("HF_TOKEN") && reason.contains("infer deploy"),
         "{reason}"
     );
-    let folder = served.client.place().folder();
+    let folder = served.client.paths().folder();
     for entry in fs::read_dir(folder).unwrap() {
         let text = fs::read(entry.unwrap().path()).unwrap();
         assert!(!String::from_utf8_lossy(&text).contains("hunter2"));
@@ -177,7 +177,7 @@ async fn a_process_that_only_has_the_pid_is_left_alone() {
     let mut stranger = Command::new("sleep").arg("600").spawn().unwrap();
     let mut record = served.record();
     record["versions"][0]["run"]["identity"]["pid"] = json!(stranger.id());
-    fs::write(served.client.place().record(), record.to_string()).unwrap();
+    fs::write(served.client.paths().record(), record.to_string()).unwrap();
 
     served.process = serve(&served.place, &[]);
     served.process.event("serving");
@@ -198,7 +198,7 @@ async fn an_engine_whose_start_was_half_written_down_is_found_by_its_mark() {
     let mut record = served.record();
     record["versions"][0]["run"]["identity"] = Value::Null;
     record["versions"][0]["run"]["ready_ms"] = Value::Null;
-    fs::write(served.client.place().record(), record.to_string()).unwrap();
+    fs::write(served.client.paths().record(), record.to_string()).unwrap();
     served.process = serve(&served.place, &[]);
     served.process.event("serving");
     let found = served.phase(A, |phase| *phase == Phase::Ready).await;
@@ -212,7 +212,7 @@ async fn what_was_being_stopped_when_it_was_killed_is_stopped_by_the_next_one() 
     served.process.kill();
     let mut record = served.record();
     record["versions"][0]["wanted"] = json!("down");
-    fs::write(served.client.place().record(), record.to_string()).unwrap();
+    fs::write(served.client.paths().record(), record.to_string()).unwrap();
     served.process = serve(&served.place, &[]);
     served.process.event("serving");
     served.phase(A, |phase| *phase == Phase::Stopped).await;

@@ -16,6 +16,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use infer::object::{KINDS, kinds::Presence};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -90,6 +91,11 @@ impl Store {
         self.objects.insert(path.to_owned(), object.clone());
         object
     }
+
+    /// What the store does with a request that no script answers.
+    pub fn keep(&mut self, call: &Call) -> Reply {
+        keep(call, self)
+    }
 }
 
 type Script = dyn Fn(&Call, &mut Store) -> Option<Reply> + Send + Sync;
@@ -151,6 +157,11 @@ impl FakeApiserver {
 
     pub fn object(&self, path: &str) -> Option<Value> {
         self.store.lock().unwrap().objects.get(path).cloned()
+    }
+
+    /// Every object, by path.
+    pub fn objects(&self) -> BTreeMap<String, Value> {
+        self.store.lock().unwrap().objects.clone()
     }
 
     pub fn config(&self) -> kube::Config {
@@ -248,6 +259,7 @@ fn keep(call: &Call, store: &mut Store) -> Reply {
     match call.method.as_str() {
         "GET" => match store.objects.get(&call.path) {
             Some(object) => Reply::json(200, object),
+            None if is_discovery(&call.path) => discover(&call.path),
             None if is_collection(&call.path) => list(call, store),
             None => not_found(),
         },
@@ -267,6 +279,41 @@ fn keep(call: &Call, store: &mut Store) -> Reply {
         },
         _ => Reply::failure(405, "MethodNotAllowed", "method"),
     }
+}
+
+/// Extensions that the fake cluster has; a script may serve more.
+const EXTENSIONS: &str = "gateway.networking.k8s.io";
+
+fn is_discovery(path: &str) -> bool {
+    path == "/apis" || path.starts_with("/apis/") && path.matches('/').count() == 3
+}
+
+/// Discovery of what Kubernetes itself serves and of [`EXTENSIONS`].
+fn discover(path: &str) -> Reply {
+    let served = KINDS
+        .iter()
+        .filter(|row| row.presence == Presence::Core || row.kind.group == EXTENSIONS);
+    if path == "/apis" {
+        let groups: Vec<_> = served
+            .map(|row| json!({"name": row.kind.group, "versions": [{"groupVersion": row.kind.api_version()}]}))
+            .collect();
+        return Reply::json(200, &json!({"kind": "APIGroupList", "groups": groups}));
+    }
+    let resources: Vec<_> = served
+        .filter(|row| path == format!("/apis/{}", row.kind.api_version()))
+        .map(|row| json!({"name": row.kind.plural, "kind": row.kind.kind, "namespaced": row.kind.namespaced}))
+        .collect();
+    if resources.is_empty() {
+        return Reply::failure(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        );
+    }
+    Reply::json(
+        200,
+        &json!({"kind": "APIResourceList", "resources": resources}),
+    )
 }
 
 fn put(call: &Call, store: &mut Store) -> Reply {

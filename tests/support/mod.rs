@@ -14,6 +14,7 @@ pub mod canned;
 pub mod fake_apiserver;
 pub mod fake_nodes;
 pub mod fake_pods;
+pub mod fake_release;
 pub mod faulty_registry;
 pub mod gguf;
 pub mod infer;

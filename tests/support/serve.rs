@@ -118,7 +118,7 @@ impl Served {
     }
 
     pub fn record(&self) -> Value {
-        let path = self.client.place().record();
+        let path = self.client.paths().record();
         serde_json::from_slice(&fs::read(path).expect("a record")).expect("JSON")
     }
 }

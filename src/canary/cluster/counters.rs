@@ -5,35 +5,13 @@
 //! 100 and 250 ms), so the requests of one reading are placed where their sum says: all at
 //! the same height within their buckets. A reading with one request gives its exact value.
 
+use crate::{
+    engine::{Figure, names},
+    load::prometheus::{Sample, samples},
+};
+
 /// Requests taken from one reading of one pod; beyond it they are thinned out evenly.
 const SAMPLES_MAX: usize = 500;
-
-/// Histograms of time to first token, in seconds.
-const TTFT: [&str; 2] = [
-    "vllm:time_to_first_token_seconds",
-    "sglang:time_to_first_token_seconds",
-];
-
-/// Histograms of a request's mean time per token, in seconds.
-const TPOT: [&str; 1] = ["vllm:request_time_per_output_token_seconds"];
-
-/// Histograms of single gaps between tokens: a request's gaps are no independent samples,
-/// so a reading of them counts as one.
-const GAPS: [&str; 4] = [
-    "vllm:inter_token_latency_seconds",
-    "vllm:time_per_output_token_seconds",
-    "sglang:inter_token_latency_seconds",
-    "sglang:time_per_output_token_seconds",
-];
-
-const OUTPUT_TOKENS: [&str; 3] = [
-    "vllm:generation_tokens_total",
-    "sglang:generation_tokens_total",
-    "llamacpp:tokens_predicted_total",
-];
-
-/// Answers by status, as vLLM's and SGLang's HTTP layers count them.
-const ANSWERS: &str = "http_requests_total";
 
 /// One cumulative histogram; buckets by rising edge, the last one without an edge.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -68,10 +46,8 @@ impl Counters {
     /// From Prometheus text; label sets of one name are added up.
     pub fn parse(text: &str) -> Self {
         let mut counters = Self::default();
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            if let Some(sample) = Sample::parse(line) {
-                counters.take(&sample);
-            }
+        for sample in samples(text).filter(|sample| sample.value >= 0.0) {
+            counters.take(&sample);
         }
         for histogram in [&mut counters.ttft, &mut counters.tpot, &mut counters.gaps] {
             histogram.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -85,12 +61,14 @@ impl Counters {
     }
 
     fn take(&mut self, sample: &Sample<'_>) {
-        for (names, histogram) in [
-            (&TTFT[..], &mut self.ttft),
-            (&TPOT[..], &mut self.tpot),
-            (&GAPS[..], &mut self.gaps),
-        ] {
-            let part = names.iter().find_map(|name| sample.name.strip_prefix(name));
+        let figures: [(Figure, &mut Histogram); 3] = [
+            (|engine| engine.ttft_seconds, &mut self.ttft),
+            (|engine| engine.tpot_seconds, &mut self.tpot),
+            // A request's gaps are no independent samples: a reading of them counts as one.
+            (|engine| engine.token_gap_seconds, &mut self.gaps),
+        ];
+        for (figure, histogram) in figures {
+            let part = names(figure).find_map(|name| sample.name.strip_prefix(name));
             match part {
                 Some("_sum") => histogram.sum += sample.value,
                 Some("_count") => histogram.count += sample.value,
@@ -98,16 +76,17 @@ impl Counters {
                 _ => {}
             }
         }
-        if OUTPUT_TOKENS.contains(&sample.name) {
+        if names(|engine| engine.output_tokens).any(|name| name == sample.name) {
             self.output_tokens += sample.value;
         }
+        let is_response = names(|engine| engine.responses).any(|name| name == sample.name);
         let inference = sample
             .label("handler")
             .is_none_or(|path| path.starts_with("/v1/"));
         let server_error = sample
             .label("status")
             .is_some_and(|status| status.starts_with('5'));
-        if sample.name == ANSWERS && inference && server_error {
+        if is_response && inference && server_error {
             self.failed += sample.value;
         }
     }
@@ -245,41 +224,6 @@ struct Range {
 impl Range {
     fn at(&self, height: f64) -> f64 {
         self.low + (self.high - self.low) * height
-    }
-}
-
-/// One line of the exposition format.
-struct Sample<'a> {
-    name: &'a str,
-    labels: &'a str,
-    value: f64,
-}
-
-impl<'a> Sample<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let name_ends = line.find(['{', ' '])?;
-        let (labels, rest) = match line[name_ends..].strip_prefix('{') {
-            Some(inner) => inner.rsplit_once('}')?,
-            None => ("", &line[name_ends..]),
-        };
-        let value: f64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
-        (value.is_finite() && value >= 0.0).then_some(Self {
-            name: &line[..name_ends],
-            labels,
-            value,
-        })
-    }
-
-    fn label(&self, name: &str) -> Option<&'a str> {
-        let mut rest = self.labels;
-        while let Some((key, tail)) = rest.split_once("=\"") {
-            let end = tail.find('"')?;
-            if key.trim_start_matches([',', ' ']) == name {
-                return Some(&tail[..end]);
-            }
-            rest = &tail[end + 1..];
-        }
-        None
     }
 }
 

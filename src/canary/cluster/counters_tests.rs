@@ -24,7 +24,7 @@ fn page(counts: [u32; 4], sum: f64, name: &str) -> String {
 }
 
 fn change(before: [u32; 4], sum_before: f64, after: [u32; 4], sum: f64) -> Option<Change> {
-    let name = TTFT[0];
+    let name = "vllm:time_to_first_token_seconds";
     let before = Counters::parse(&page(before, sum_before, name));
     Counters::parse(&page(after, sum, name)).since(&before)
 }

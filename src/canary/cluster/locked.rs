@@ -8,6 +8,7 @@ use super::outage::outlast;
 use crate::{
     canary::{self, Event, Traffic},
     cluster::{self, lease::Lock},
+    interrupt::Interrupt,
     traffic::{Change, Error, Router, Split},
 };
 
@@ -15,6 +16,7 @@ use crate::{
 const READ_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub struct Locked<'a> {
+    pub interrupt: &'a Interrupt,
     pub router: &'a Router,
     pub lock: &'a Lock,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
@@ -62,7 +64,7 @@ impl Locked<'_> {
                 return Ok(now);
             }
         }
-        self.router.write(read, change).await
+        self.router.write(read, change, self.interrupt).await
     }
 
     fn lost(&self, error: cluster::Error) -> Error {

@@ -8,7 +8,7 @@ use crate::{
     canary::{Error, Look, probe::now_ms, sample::Arm},
     header_match::HeaderMatch,
     name::VersionId,
-    traffic::{Endpoint, http_route::Looker},
+    traffic::{Endpoint, RouteProbe},
 };
 
 /// Five a second prove a split within 20 s.
@@ -36,7 +36,7 @@ pub(super) fn start(
     versions: &[VersionId; 2],
     matches: Option<HeaderMatch>,
 ) -> Result<Looks, Error> {
-    let looker = Looker::new(gateway).map_err(|error| Error::Endpoint {
+    let looker = RouteProbe::new(gateway).map_err(|error| Error::Endpoint {
         endpoint: gateway.url.clone(),
         source: Box::new(error),
     })?;
@@ -53,7 +53,7 @@ pub(super) fn start(
             with_it = matches.is_some() && !with_it;
             let started_ms = now_ms();
             let header = matches.as_ref().filter(|_| with_it);
-            let answer = looker.look(header).await.ok();
+            let answer = looker.ask(header).await.ok();
             let said = answer.as_ref().and_then(|answer| answer.version.as_deref());
             let arm = match said {
                 Some(said) if *said == versions[0] => Some(Arm::Live),

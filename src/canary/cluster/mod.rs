@@ -5,16 +5,17 @@
 //! `fleet` makes room and ends versions, `locked` writes the split.
 
 pub mod counters;
-mod fleet;
 mod locked;
 mod looks;
 mod measure;
-mod outage;
+pub mod outage;
 mod scrape;
 
+pub use self::locked::Locked;
 use self::measure::ClusterMeasure;
-pub use self::{fleet::ClusterFleet, locked::Locked};
-use super::{Drive, Error, Event, Stopped, drive::AGAIN, journal::Journal, probe, way::Way};
+use super::{
+    Drive, Error, Event, Stopped, drive::AGAIN, fleet::SiteFleet, journal::Journal, probe, way::Way,
+};
 use crate::{
     cluster::{Cluster, lease::Lock},
     interrupt::Interrupt,
@@ -22,7 +23,8 @@ use crate::{
     name::ReleaseName,
     release::{
         self,
-        kubernetes::{Pools, Served},
+        kubernetes::{ClusterSite, Served},
+        lifecycle::Run,
     },
     traffic::{Router, Split},
 };
@@ -35,12 +37,12 @@ pub struct Setting<'a> {
     pub router: &'a Router,
     /// `traffic.endpoint`, in place of the Gateway's own address.
     pub endpoint: Option<&'a str>,
-    /// Old versions kept for `rollback`.
-    pub history: usize,
+    /// The run over the release's site.
+    pub run: &'a Run<'a>,
+    pub site: &'a ClusterSite<'a>,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
-    pub on_release_event: &'a (dyn Fn(release::event::Event) + Send + Sync),
 }
 
 /// Drives `journal`'s plan until it ends or the lock is lost.
@@ -53,7 +55,7 @@ pub async fn drive(
     let versions = [journal.live.clone(), journal.candidate.clone()];
     let mut served = Vec::new();
     for version in &versions {
-        served.push(Served::read(setting.cluster, setting.release, version).await?);
+        served.push(Served::read(setting.site, version).await?);
     }
     let gateway = setting.router.gateway(setting.endpoint);
     let way = match &gateway {
@@ -86,23 +88,16 @@ pub async fn drive(
     };
     let mut measure =
         ClusterMeasure::new(setting.cluster, setting.release, &versions, probes, looks);
-    let fleet = ClusterFleet {
-        pools: Pools {
-            cluster: setting.cluster,
-            release: setting.release,
-            router: setting.router,
-            matched: journal.plan.matches.as_ref(),
-            endpoint: setting.endpoint,
-            on_event: setting.on_release_event,
-            interrupt: setting.interrupt,
-        },
+    let fleet = SiteFleet {
+        run: setting.run,
         live: &journal.live,
-        history: setting.history,
         on_event: setting.on_event,
     };
     let traffic = Locked {
+        interrupt: setting.interrupt,
         router: setting.router,
         lock: setting.lock,
+        interrupt: setting.interrupt,
         on_event: setting.on_event,
     };
     let drive = Drive {

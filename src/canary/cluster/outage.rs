@@ -14,7 +14,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 
 /// Makes `attempt` until it ends otherwise than by the API server's absence; says once that
 /// it waits. `attempt` is told whether it was made before.
-pub(super) async fn outlast<T, F>(
+pub async fn outlast<T, F>(
     on_event: &(dyn Fn(Event) + Send + Sync),
     attempt: impl FnMut(bool) -> F + Send,
 ) -> Result<T, Error>

@@ -1,10 +1,10 @@
-//! An engine's last words: log lines that say for certain why it ended.
+//! Log lines of engines that tell for certain why one ended.
 
 use super::{Code, Finding};
 
-/// A pattern, and what it means. The first that matches wins, so the specific
-/// come before the general.
-struct Sign {
+/// A pattern of one log line, and what it means. The first pattern that matches a line wins,
+/// so the specific come before the general.
+struct LogPattern {
     /// All of them must be in one line; compared without case.
     parts: &'static [&'static str],
     code: Code,
@@ -12,8 +12,10 @@ struct Sign {
     fix: &'static [&'static str],
 }
 
-const SIGNS: [Sign; 31] = [
-    Sign {
+/// What an engine concludes itself. It counts before every other line, since the error that
+/// the conclusion is drawn from is often logged first.
+const CONCLUSIONS: &[LogPattern] = &[
+    LogPattern {
         parts: &["no available memory for the cache blocks"],
         code: Code::KvCacheTooSmall,
         cause: "the weights leave no GPU memory for the KV cache",
@@ -22,7 +24,7 @@ const SIGNS: [Sign; 31] = [
             "or hardware.gpus with engine.args.tensor_parallel_size, or a larger product",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["max seq len", "larger than the maximum number of tokens"],
         code: Code::KvCacheTooSmall,
         cause: "the KV cache is too small for one request of the model's longest context",
@@ -30,7 +32,7 @@ const SIGNS: [Sign; 31] = [
             "lower engine.args.max_model_len to the number in the log, or raise engine.args.gpu_memory_utilization",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["kv cache is needed", "larger than the available"],
         code: Code::KvCacheTooSmall,
         cause: "the KV cache is too small for one request of the model's longest context",
@@ -38,13 +40,13 @@ const SIGNS: [Sign; 31] = [
             "lower engine.args.max_model_len to the number in the log, or raise engine.args.gpu_memory_utilization",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["not enough memory. please try to increase --mem-fraction-static"],
         code: Code::KvCacheTooSmall,
         cause: "the weights leave no GPU memory for the KV cache",
         fix: &["raise engine.args.mem_fraction_static, or choose a larger product"],
     },
-    Sign {
+    LogPattern {
         parts: &[
             "free memory on device",
             "is less than desired gpu memory utilization",
@@ -53,7 +55,10 @@ const SIGNS: [Sign; 31] = [
         cause: "another process holds a part of the GPU's memory",
         fix: &["lower engine.args.gpu_memory_utilization, or free the card of the other process"],
     },
-    Sign {
+];
+
+const LOG_PATTERNS: &[LogPattern] = &[
+    LogPattern {
         parts: &["cuda out of memory"],
         code: Code::CudaOutOfMemory,
         cause: "CUDA out of memory",
@@ -62,7 +67,7 @@ const SIGNS: [Sign; 31] = [
             "or choose a card with more memory: hardware.products",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["outofmemoryerror"],
         code: Code::CudaOutOfMemory,
         cause: "CUDA out of memory",
@@ -70,7 +75,7 @@ const SIGNS: [Sign; 31] = [
             "lower engine.args.max_model_len, or choose a card with more memory: hardware.products",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["cudamalloc failed: out of memory"],
         code: Code::CudaOutOfMemory,
         cause: "CUDA out of memory",
@@ -78,7 +83,7 @@ const SIGNS: [Sign; 31] = [
             "lower engine.args.ctx_size or engine.args.n_gpu_layers, or choose a card with more memory",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["hip out of memory"],
         code: Code::CudaOutOfMemory,
         cause: "the GPU is out of memory",
@@ -86,31 +91,31 @@ const SIGNS: [Sign; 31] = [
             "lower engine.args.max_model_len, or choose a card with more memory: hardware.products",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["no space left on device", "shm"],
         code: Code::SharedMemoryTooSmall,
         cause: "/dev/shm is too small for NCCL",
         fix: &["raise hardware.shm in infer.yaml"],
     },
-    Sign {
+    LogPattern {
         parts: &["error while creating shared memory segment"],
         code: Code::SharedMemoryTooSmall,
         cause: "/dev/shm is too small for NCCL",
         fix: &["raise hardware.shm in infer.yaml"],
     },
-    Sign {
+    LogPattern {
         parts: &["unable to open shared memory object"],
         code: Code::SharedMemoryTooSmall,
         cause: "/dev/shm is too small for the engine's workers",
         fix: &["raise hardware.shm in infer.yaml"],
     },
-    Sign {
+    LogPattern {
         parts: &["bus error", "shared memory"],
         code: Code::SharedMemoryTooSmall,
         cause: "/dev/shm is too small for the engine's workers",
         fix: &["raise hardware.shm in infer.yaml"],
     },
-    Sign {
+    LogPattern {
         parts: &["no kernel image is available for execution on the device"],
         code: Code::GpuArchitecture,
         cause: "the engine's image has no code for this GPU's architecture",
@@ -118,7 +123,7 @@ const SIGNS: [Sign; 31] = [
             "choose an engine image built for the card (engine.image), or another product (hardware.products)",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["requires device with capability"],
         code: Code::GpuArchitecture,
         cause: "this GPU is too old for the precision or kernel the model needs",
@@ -126,13 +131,13 @@ const SIGNS: [Sign; 31] = [
             "choose a newer product: hardware.products, or another precision: engine.args.dtype",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["bfloat16 is only supported on gpus with compute capability"],
         code: Code::GpuArchitecture,
         cause: "this GPU does not know bfloat16",
         fix: &["engine.args.dtype: half, or a newer product: hardware.products"],
     },
-    Sign {
+    LogPattern {
         parts: &["cuda driver version is insufficient for cuda runtime version"],
         code: Code::DriverTooOld,
         cause: "the node's GPU driver is older than the engine's CUDA",
@@ -140,7 +145,7 @@ const SIGNS: [Sign; 31] = [
             "update the node's driver, or choose an engine image of an older CUDA (engine.image)",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["the nvidia driver on your system is too old"],
         code: Code::DriverTooOld,
         cause: "the node's GPU driver is older than the engine's CUDA",
@@ -148,25 +153,25 @@ const SIGNS: [Sign; 31] = [
             "update the node's driver, or choose an engine image of an older CUDA (engine.image)",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["found no nvidia driver on your system"],
         code: Code::DriverTooOld,
         cause: "the container sees no GPU driver",
         fix: &["ask for a GPU (hardware.gpus), and check the node's device plugin: `infer doctor`"],
     },
-    Sign {
+    LogPattern {
         parts: &["gatedrepoerror"],
         code: Code::GatedRepository,
         cause: "the model's repository is gated and the engine has no token for it",
         fix: &["pack the weights (`infer pack`), so that no pod asks for them"],
     },
-    Sign {
+    LogPattern {
         parts: &["cannot access gated repo"],
         code: Code::GatedRepository,
         cause: "the model's repository is gated and the engine has no token for it",
         fix: &["pack the weights (`infer pack`), so that no pod asks for them"],
     },
-    Sign {
+    LogPattern {
         parts: &["outgoing traffic has been disabled"],
         code: Code::ModelMissing,
         cause: "the engine looked for the model on the network, which is closed to it",
@@ -175,19 +180,19 @@ const SIGNS: [Sign; 31] = [
             "see the command with `infer render`",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["no such file or directory", "/models"],
         code: Code::ModelMissing,
         cause: "the model is not where the engine looks for it",
         fix: &["see what is in the image: `infer inspect`, and the command: `infer render`"],
     },
-    Sign {
+    LogPattern {
         parts: &["safetensors_rust.safetensorerror"],
         code: Code::ModelUnreadable,
         cause: "a weights file is not sound",
         fix: &["check the packed model: `infer verify`"],
     },
-    Sign {
+    LogPattern {
         parts: &["error loading model:"],
         code: Code::ModelUnreadable,
         cause: "the engine cannot read the model",
@@ -195,37 +200,37 @@ const SIGNS: [Sign; 31] = [
             "check the packed model: `infer verify`, and that the engine knows its architecture",
         ],
     },
-    Sign {
+    LogPattern {
         parts: &["are not supported for now"],
         code: Code::ModelUnreadable,
         cause: "the engine does not know the model's architecture",
         fix: &["choose a newer engine: engine.version"],
     },
-    Sign {
+    LogPattern {
         parts: &["error: unrecognized arguments"],
         code: Code::ArgumentUnknown,
         cause: "the engine does not know one of its arguments",
         fix: &["correct engine.args in infer.yaml, or engine.version"],
     },
-    Sign {
+    LogPattern {
         parts: &["error: invalid argument:"],
         code: Code::ArgumentUnknown,
         cause: "the engine does not know one of its arguments",
         fix: &["correct engine.args in infer.yaml, or engine.version"],
     },
-    Sign {
+    LogPattern {
         parts: &["address already in use"],
         code: Code::PortTaken,
         cause: "the engine's port is taken inside its pod",
         fix: &["give the sidecar another port with `patches`"],
     },
-    Sign {
+    LogPattern {
         parts: &["vllm_port", "appears to be a uri"],
         code: Code::ServiceLinks,
         cause: "a Service named vllm put VLLM_PORT into the pod's environment",
         fix: &["keep enableServiceLinks: false in the pod (infer's own template has it)"],
     },
-    Sign {
+    LogPattern {
         parts: &["getpwuid(): uid not found"],
         code: Code::HomeNotWritable,
         cause: "the image has no user of the pod's user id",
@@ -238,31 +243,29 @@ const SIGNS: [Sign; 31] = [
 /// Bytes of a log that are looked at, from its end.
 pub(in crate::cluster) const TAIL_BYTES_MAX: usize = 64 << 10;
 
-/// The finding in a log's tail. The first line that matches counts: what follows
-/// are usually the consequences.
+/// The finding in a log's tail: of the first line that matches, since what follows it are
+/// usually the consequences.
 pub(super) fn read(tail: &str) -> Option<Finding> {
-    let mut best: Option<(usize, Finding)> = None;
-    for line in tail.lines() {
-        let lower = line.to_lowercase();
-        let at = SIGNS
-            .iter()
-            .position(|sign| sign.parts.iter().all(|part| lower.contains(part)));
-        let Some(at) = at else { continue };
-        // `torch.OutOfMemoryError` may come before vLLM says what to do about it.
-        if best
-            .as_ref()
-            .is_none_or(|(before, _)| at < *before && at < 5)
-        {
-            let sign = &SIGNS[at];
-            let mut finding = Finding::new(sign.code, sign.cause).evidence(line);
-            finding.fix = sign.fix.iter().map(ToString::to_string).collect();
-            best = Some((at, finding));
-        }
-    }
-    best.map(|(_, finding)| finding)
+    let lines: Vec<_> = tail
+        .lines()
+        .map(|line| (line, line.to_lowercase()))
+        .collect();
+    [CONCLUSIONS, LOG_PATTERNS]
+        .into_iter()
+        .find_map(|patterns| {
+            let mut lines = lines.iter();
+            lines.find_map(|(line, lower)| {
+                let pattern = patterns
+                    .iter()
+                    .find(|pattern| pattern.parts.iter().all(|part| lower.contains(part)))?;
+                let mut finding = Finding::new(pattern.code, pattern.cause).evidence(*line);
+                finding.fix = pattern.fix.iter().map(ToString::to_string).collect();
+                Some(finding)
+            })
+        })
 }
 
-/// The line that looks most like the reason, where no sign matched.
+/// The line that looks most like the reason, where no pattern matched.
 pub(super) fn last_words(tail: &str) -> Option<&str> {
     const LOUD: [&str; 5] = ["error", "fatal", "panic", "exception", "traceback"];
     let lines = || tail.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -350,6 +353,12 @@ mod tests {
     fn the_first_cause_counts_and_not_what_follows_it() {
         let tail = "RuntimeError: CUDA error: no kernel image is available for execution on the device\nOSError: Address already in use";
         assert_eq!(read(tail).unwrap().code, Code::GpuArchitecture);
+    }
+
+    #[test]
+    fn an_engines_own_conclusion_counts_before_the_error_it_comes_from() {
+        let tail = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.02 GiB.\nValueError: No available memory for the cache blocks.";
+        assert_eq!(read(tail).unwrap().code, Code::KvCacheTooSmall);
     }
 
     #[test]

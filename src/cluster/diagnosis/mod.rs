@@ -2,11 +2,10 @@
 //!
 //! Pure: everything is read from objects, events and log lines that others fetched.
 
-mod asked;
 mod container;
+mod creation;
 pub(super) mod log;
 mod pod;
-mod replica;
 mod scheduling;
 
 use std::time::Duration;
@@ -14,8 +13,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use self::{
+    creation::diagnose_creation,
     pod::{Observation, diagnose},
-    replica::diagnose_replicas,
 };
 
 /// What is wrong, as pipelines tell it apart.
@@ -74,19 +73,19 @@ impl Code {
             | Self::NodeNotMatched
             | Self::Unschedulable
             | Self::VolumeUnbound => 90,
-            // No node has such a card, and nobody said a new one would come.
+            // No node has such a card, and no autoscaler has announced one.
             Self::GpuNotOffered => 60,
             // Quota frees up when another pod ends; webhooks restart.
             // A command that does not start may meet a node just made ready.
             Self::QuotaExceeded | Self::AdmissionDenied | Self::StartRefused => 20,
-            // The registry said no: asking again changes nothing.
+            // The registry has refused: asking again changes nothing.
             Self::ImageNotFound
             | Self::ImageUnauthorized
             | Self::ImagePlatform
             | Self::ImageNameInvalid => 5,
             Self::ImageUnreachable => 180,
             Self::ConfigMissing | Self::ImageVolumeUnsupported => 15,
-            // Known for certain from the engine's own words or the kernel's verdict.
+            // Known for certain from the engine's log or the kernel's exit reason.
             Self::OutOfMemory
             | Self::CudaOutOfMemory
             | Self::KvCacheTooSmall
@@ -102,7 +101,7 @@ impl Code {
             | Self::HomeNotWritable => 0,
             // A crash may be a lost race at the start; the second one is not.
             Self::Crashed | Self::LivenessKilled => 30,
-            // The Deployment makes another pod; only a run of them is an end.
+            // The workload makes another pod; only a run of them is an end.
             Self::Evicted | Self::NodeLost => 120,
             Self::WaitingForNode | Self::ProbeFailed => return None,
         };
@@ -119,7 +118,7 @@ pub struct Finding {
     pub pod: Option<String>,
     pub container: Option<String>,
     pub node: Option<String>,
-    /// The cluster's or the engine's own words.
+    /// Messages of the cluster or lines of the engine's log, as they were written.
     pub evidence: Vec<String>,
     /// Edits and commands that lead out of it.
     pub fix: Vec<String>,
@@ -139,14 +138,14 @@ impl Finding {
     }
 
     #[must_use]
-    pub fn evidence(mut self, words: impl Into<String>) -> Self {
+    pub fn evidence(mut self, message: impl Into<String>) -> Self {
         /// Longer lines are cut: a message of the scheduler lists every node.
         const LENGTH_MAX: usize = 400;
-        let words: String = words.into();
-        let words = words.trim();
-        if !words.is_empty() {
-            let mut shown: String = words.chars().take(LENGTH_MAX).collect();
-            if shown.len() < words.len() {
+        let message: String = message.into();
+        let message = message.trim();
+        if !message.is_empty() {
+            let mut shown: String = message.chars().take(LENGTH_MAX).collect();
+            if shown.len() < message.len() {
                 shown.push('…');
             }
             self.evidence.push(shown);

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 
 use super::{
-    Code, Finding,
-    asked::{asked, autoscaler},
-    container, scheduling,
+    Code, Finding, container,
+    scheduling::{autoscaler, unschedulable},
 };
-use crate::cluster::gpus::NodeGpus;
+use crate::cluster::{gpus::NodeGpus, pod_needs::PodNeeds};
 
 /// What is known about a pod beside the pod itself.
 #[derive(Debug, Clone, Copy)]
@@ -69,9 +68,10 @@ fn schedule(pod: &Pod, seen: Observation<'_>) -> Option<Finding> {
         return None;
     }
     let message = scheduled.message.as_deref().unwrap_or_default();
-    Some(scheduling::unschedulable(
+    let needs = pod.spec.as_ref().map(PodNeeds::of).unwrap_or_default();
+    Some(unschedulable(
         message,
-        &asked(pod),
+        &needs,
         seen.gpus,
         &autoscaler(seen.events),
     ))

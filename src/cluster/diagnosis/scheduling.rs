@@ -1,25 +1,17 @@
-//! The scheduler's words: why no node takes a pod.
+//! Why no node takes a pod, from the messages of the scheduler and the autoscaler.
 
-use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::api::core::v1::{Event, Toleration};
 
 use super::{Code, Finding};
-use crate::cluster::gpus::{self, NodeGpus};
+use crate::cluster::{
+    gpus::{self, NodeGpus},
+    pod_needs::PodNeeds,
+};
 
-/// What a pod asks of a node.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Asked {
-    /// `nvidia.com/gpu`, `amd.com/gpu`, `nvidia.com/mig-1g.10gb`.
-    pub(super) gpu_resource: Option<String>,
-    pub(super) gpus: u64,
-    /// Products the node affinity allows; empty means any.
-    pub(super) products: Vec<String>,
-    pub(super) tolerations: Vec<Toleration>,
-}
-
-/// What the cluster's autoscaler has said about the pod.
+/// What the cluster's autoscaler has reported about the pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Autoscaler {
-    Silent,
+    NoReport,
     /// It is adding a node.
     Working {
         words: String,
@@ -33,7 +25,7 @@ pub(super) enum Autoscaler {
 /// Reads a `FailedScheduling` message with what the nodes offer.
 pub(super) fn unschedulable(
     message: &str,
-    asked: &Asked,
+    needs: &PodNeeds,
     nodes: &[NodeGpus],
     autoscaler: &Autoscaler,
 ) -> Finding {
@@ -42,23 +34,23 @@ pub(super) fn unschedulable(
             .evidence(words)
             .evidence(message);
     }
-    let mut finding = reason(message, asked, nodes).evidence(message);
+    let mut finding = reason(message, needs, nodes).evidence(message);
     if let Autoscaler::Refused { words } = autoscaler {
         finding = finding.evidence(format!("autoscaler: {words}"));
     }
     finding
 }
 
-fn reason(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Finding {
+fn reason(message: &str, needs: &PodNeeds, nodes: &[NodeGpus]) -> Finding {
     let short = |resource: &str| message.contains(&format!("Insufficient {resource}"));
-    if let Some(resource) = asked.gpu_resource.as_deref() {
-        let offered = gpus::offered(nodes, resource, &asked.products);
-        let taints = in_the_way(message, asked, nodes);
+    if let Some(resource) = needs.gpu_resource.as_deref() {
+        let offered = gpus::offered(nodes, resource, &needs.products);
+        let taints = in_the_way(message, needs, nodes);
         if short(resource) || (offered.nodes == 0 && !nodes.is_empty() && taints.is_empty()) {
-            return gpus_missing(resource, asked, nodes, &offered);
+            return gpus_missing(resource, needs, nodes, &offered);
         }
     }
-    if let Some(taint) = in_the_way(message, asked, nodes).first() {
+    if let Some(taint) = in_the_way(message, needs, nodes).first() {
         let key = taint.split([':', ' ', '}', '=']).next().unwrap_or(taint);
         return Finding::new(
             Code::TaintNotTolerated,
@@ -91,13 +83,13 @@ fn reason(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Finding {
 
 fn gpus_missing(
     resource: &str,
-    asked: &Asked,
+    needs: &PodNeeds,
     nodes: &[NodeGpus],
     offered: &gpus::Offered,
 ) -> Finding {
-    let wanted = match asked.products.as_slice() {
-        [] => format!("{} × {resource}", asked.gpus),
-        products => format!("{} × {resource} ({})", asked.gpus, products.join(" or ")),
+    let wanted = match needs.products.as_slice() {
+        [] => format!("{} × {resource}", needs.gpus),
+        products => format!("{} × {resource} ({})", needs.gpus, products.join(" or ")),
     };
     if offered.nodes == 0 {
         let there = gpus::summary(nodes);
@@ -106,7 +98,7 @@ fn gpus_missing(
             .evidence(format!("GPUs in the cluster: {there}"))
             .fix("choose a product the cluster has: hardware.products in infer.yaml, `infer doctor` lists them");
     }
-    if asked.gpus > offered.largest {
+    if needs.gpus > offered.largest {
         let cause = format!(
             "{wanted} on one node asked, and the largest node that fits has {}",
             offered.largest
@@ -128,17 +120,17 @@ fn gpus_missing(
 /// Taints that keep the pod off nodes that would fit. Since Kubernetes 1.34 the scheduler
 /// counts them without naming them (`4 node(s) had untolerated taint(s)`), so the nodes are
 /// asked.
-fn in_the_way(message: &str, asked: &Asked, nodes: &[NodeGpus]) -> Vec<String> {
+fn in_the_way(message: &str, needs: &PodNeeds, nodes: &[NodeGpus]) -> Vec<String> {
     let named = taints_in_the_way(message);
     if !named.is_empty() || !message.contains("untolerated taint") {
         return named;
     }
     let mut found: Vec<String> = nodes
         .iter()
-        .filter(|node| asked.gpu_resource.as_deref() == Some(node.resource.as_str()))
-        .filter(|node| asked.products.is_empty() || asked.products.contains(&node.product))
+        .filter(|node| needs.gpu_resource.as_deref() == Some(node.resource.as_str()))
+        .filter(|node| needs.products.is_empty() || needs.products.contains(&node.product))
         .flat_map(|node| &node.taints)
-        .filter(|taint| !asked.tolerations.iter().any(|one| tolerates(one, taint)))
+        .filter(|taint| !needs.tolerations.iter().any(|one| tolerates(one, taint)))
         .cloned()
         .collect();
     found.dedup();
@@ -183,6 +175,25 @@ fn taints_in_the_way(message: &str) -> Vec<String> {
     found
 }
 
+/// The last report of cluster-autoscaler or Karpenter.
+pub(super) fn autoscaler(events: &[Event]) -> Autoscaler {
+    for event in events.iter().rev() {
+        let words = event.message.clone().unwrap_or_default();
+        match event.reason.as_deref().unwrap_or_default() {
+            "TriggeredScaleUp" | "Nominated" | "Provisioned" => {
+                return Autoscaler::Working { words };
+            }
+            "NotTriggerScaleUp" => return Autoscaler::Refused { words },
+            // Karpenter reports under the scheduler's own reason that no pool fits.
+            "FailedScheduling" if words.contains("incompatible with nodepool") => {
+                return Autoscaler::Refused { words };
+            }
+            _ => {}
+        }
+    }
+    Autoscaler::NoReport
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,8 +211,8 @@ mod tests {
         }
     }
 
-    fn asked(gpus: u64, products: &[&str]) -> Asked {
-        Asked {
+    fn needs(gpus: u64, products: &[&str]) -> PodNeeds {
+        PodNeeds {
             gpu_resource: Some("nvidia.com/gpu".to_owned()),
             gpus,
             products: products.iter().map(ToString::to_string).collect(),
@@ -218,7 +229,7 @@ mod tests {
             node("gpu-1", H100, 8, 7),
             node("gpu-2", "NVIDIA-L40S", 4, 0),
         ];
-        let found = unschedulable(SHORT, &asked(2, &[H100]), &nodes, &Autoscaler::Silent);
+        let found = unschedulable(SHORT, &needs(2, &[H100]), &nodes, &Autoscaler::NoReport);
         assert_eq!(found.code, Code::GpuInsufficient);
         assert_eq!(
             found.cause,
@@ -227,11 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn a_product_nobody_has_is_told_from_one_that_is_busy() {
+    fn a_product_that_no_node_has_is_told_from_one_that_is_busy() {
         let nodes = [node("gpu-2", "NVIDIA-L40S", 4, 0)];
         let message =
             "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.";
-        let found = unschedulable(message, &asked(1, &[H100]), &nodes, &Autoscaler::Silent);
+        let found = unschedulable(message, &needs(1, &[H100]), &nodes, &Autoscaler::NoReport);
         assert_eq!(found.code, Code::GpuNotOffered);
         assert!(found.evidence[0].contains("4 × NVIDIA-L40S"), "{found:?}");
     }
@@ -239,7 +250,7 @@ mod tests {
     #[test]
     fn more_than_any_node_has_names_the_largest() {
         let nodes = [node("gpu-1", H100, 8, 0)];
-        let found = unschedulable(SHORT, &asked(16, &[H100]), &nodes, &Autoscaler::Silent);
+        let found = unschedulable(SHORT, &needs(16, &[H100]), &nodes, &Autoscaler::NoReport);
         assert_eq!(found.code, Code::GpuNotOffered);
         assert!(
             found.cause.ends_with("the largest node that fits has 8"),
@@ -252,7 +263,7 @@ mod tests {
     fn a_taint_is_named_and_the_systems_own_are_not() {
         let message = "0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }, 2 node(s) had untolerated taint {nvidia.com/gpu: present}.";
         let nodes = [node("gpu-1", H100, 8, 0)];
-        let found = unschedulable(message, &asked(1, &[H100]), &nodes, &Autoscaler::Silent);
+        let found = unschedulable(message, &needs(1, &[H100]), &nodes, &Autoscaler::NoReport);
         assert_eq!(found.code, Code::TaintNotTolerated);
         assert!(
             found.cause.contains("nvidia.com/gpu: present"),
@@ -269,8 +280,8 @@ mod tests {
     fn a_taint_that_the_scheduler_only_counts_is_found_on_the_nodes() {
         let message = "0/5 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 4 node(s) had untolerated taint(s).";
         let nodes = [node("gpu-1", H100, 8, 0)];
-        let mut pod = asked(1, &[H100]);
-        let found = unschedulable(message, &pod, &nodes, &Autoscaler::Silent);
+        let mut pod = needs(1, &[H100]);
+        let found = unschedulable(message, &pod, &nodes, &Autoscaler::NoReport);
         assert_eq!(found.code, Code::TaintNotTolerated);
         assert!(
             found.cause.contains("nvidia.com/gpu=present:NoSchedule"),
@@ -294,7 +305,7 @@ mod tests {
     #[test]
     fn an_autoscaler_at_work_makes_it_a_wait_and_never_an_end() {
         let words = "pod triggered scale-up: [{gpu-pool 0->1 (max: 4)}]".to_owned();
-        let found = unschedulable(SHORT, &asked(1, &[]), &[], &Autoscaler::Working { words });
+        let found = unschedulable(SHORT, &needs(1, &[]), &[], &Autoscaler::Working { words });
         assert_eq!(found.code, Code::WaitingForNode);
         assert_eq!(found.code.patience(), None);
     }
@@ -325,7 +336,7 @@ mod tests {
             ("no nodes available to schedule pods", Code::Unschedulable),
         ];
         for (message, code) in cases {
-            let found = unschedulable(message, &Asked::default(), &[], &Autoscaler::Silent);
+            let found = unschedulable(message, &PodNeeds::default(), &[], &Autoscaler::NoReport);
             assert_eq!(found.code, code, "{message}");
             assert_eq!(found.evidence, [message]);
         }

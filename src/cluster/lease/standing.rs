@@ -14,7 +14,7 @@ use crate::{
 pub enum Standing {
     /// Nobody holds it.
     Free,
-    /// Its holder gave no sign of life for longer than it promised.
+    /// Its holder has not renewed it for longer than it promised.
     Expired {
         holder: String,
     },

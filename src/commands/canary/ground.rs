@@ -1,256 +1,172 @@
-//! Where a canary happens: the release's target, held by this run.
-
-use std::path::Path;
+//! A canary's release: its target, reached and held by this run.
 
 use crate::{
     canary::{
-        self, Error, Fleet, State, Stopped,
-        cluster::{ClusterFleet, Locked},
-        journal::Journal,
-        local::LocalFleet,
+        self, Error, Fleet, State, Stopped, cluster::Locked, fleet::SiteFleet, journal::Journal,
     },
-    cluster::{Cluster, lease},
     commands::{
-        Session, deploy, image,
+        Session,
+        held::{AnySite, Held, Reach, Reached, launch_of, options},
+        image::Resolved,
         registry_args::RegistryArgs,
-        release_args::{self, Found},
+        release_args::Found,
     },
     error::Failure,
-    header_match::HeaderMatch,
-    home::Home,
     load::Prompts,
-    local::{self, Client, Holder, Launch},
     name::{ReleaseName, VersionId},
-    registry::Location,
     release::{
         self,
         event::Event as ReleaseEvent,
-        kubernetes::{self, Pools, Served},
-        wanted::Image,
+        kubernetes::{self, Served},
+        lifecycle::{Goal, finish},
     },
-    spec::{Spec, Target},
+    spec::Spec,
     traffic::{Local, Router, Split},
     weight::Weight,
 };
 
-/// A release's target, found but not held.
-pub(super) struct Ground {
+/// Old versions kept where no `infer.yaml` says how many.
+const HISTORY_DEFAULT: usize = 10;
+
+/// A release that a canary is about, found but not held.
+pub(super) struct CanarySession {
     pub(super) release: ReleaseName,
     pub(super) spec: Option<Spec>,
     pub(super) router: Router,
-    place: Place,
+    pub(super) reached: Reached,
 }
 
-enum Place {
-    Here { home: Home, client: Client },
-    There(Cluster),
-}
-
-/// A release that is this run's to move until it is let go.
-pub(super) struct Held<'a> {
-    ground: &'a Ground,
-    hold: Hold<'a>,
-}
-
-enum Hold<'a> {
-    Here {
-        home: &'a Home,
-        client: &'a Client,
-        _lock: local::Lock,
-    },
-    There {
-        cluster: &'a Cluster,
-        lock: lease::Lock,
-    },
-}
-
-impl Ground {
-    pub(super) async fn find(found: Found, home: Home) -> Result<Self, Failure> {
+impl CanarySession {
+    pub(super) async fn find(found: Found) -> Result<Self, Failure> {
         let Found { name, target, spec } = found;
-        let (router, place) = match &target {
-            Target::Local => {
-                let client = Client::ensure_running(&home, &name, &Launch::default()).await?;
-                let router = Router::Local(Local::new(client.clone()).await?);
-                (router, Place::Here { home, client })
-            }
-            Target::Kubernetes(place) => {
-                let cluster = release_args::cluster(place).await?;
-                let router = kubernetes::router(&cluster, &name).await?;
-                let router = router.ok_or_else(|| release::Error::NoRelease {
+        let reached = Reached::find(&name, &target, &launch_of(None)).await?;
+        let endpoint = spec.as_ref();
+        let endpoint = endpoint.and_then(|spec| spec.traffic.endpoint.as_deref());
+        let router = match &reached {
+            Reached::Local { client, .. } => Router::Local(Local::new(client.clone()).await?),
+            Reached::Cluster(cluster) => {
+                let router = kubernetes::router(cluster, &name, endpoint).await?;
+                router.ok_or_else(|| release::Error::NoRelease {
                     release: name.clone(),
-                })?;
-                (router, Place::There(cluster))
+                })?
             }
         };
         Ok(Self {
             release: name,
             spec,
             router,
-            place,
+            reached,
         })
     }
 
-    /// Old versions kept for `rollback`.
+    pub(super) async fn hold(&self, run: String) -> Result<Held<'_>, Failure> {
+        Held::take(&self.release, &self.reached, "canary", run).await
+    }
+
+    /// Which run changes the release now, for people.
+    pub(super) async fn holder(&self) -> Result<Option<String>, Failure> {
+        self.reached.holder(&self.release).await
+    }
+
     fn history(&self) -> usize {
         let spec = self.spec.as_ref();
-        spec.map_or(release::local::verdict::HISTORY_DEFAULT, |spec| {
-            spec.rollout.history as usize
-        })
+        spec.map_or(HISTORY_DEFAULT, |spec| spec.rollout.history as usize)
     }
 
-    /// `traffic.endpoint`, where the file has one.
     fn endpoint(&self) -> Option<&str> {
         self.spec.as_ref()?.traffic.endpoint.as_deref()
     }
 
-    /// Takes the release's lock, or says who has it.
-    pub(super) async fn hold(&self, run: &str) -> Result<Held<'_>, Failure> {
-        let holder = Holder::here("canary", run);
-        let hold = match &self.place {
-            Place::Here { home, client } => Hold::Here {
-                home,
-                client,
-                _lock: local::lock(home, &self.release, &holder)?,
-            },
-            Place::There(cluster) => {
-                let holder = holder.to_string();
-                let lock = kubernetes::lock(cluster, &self.release, &holder).await?;
-                Hold::There { cluster, lock }
-            }
-        };
-        Ok(Held { ground: self, hold })
-    }
-
-    /// Who is at it now, for people.
-    pub(super) async fn holder(&self) -> Result<Option<String>, Failure> {
-        Ok(match &self.place {
-            Place::Here { home, .. } => {
-                let holder = local::holder(home, &self.release)?;
-                holder.map(|holder| format!("{} (process {})", holder.who, holder.pid))
-            }
-            Place::There(cluster) => {
-                let holder = kubernetes::holder(cluster, &self.release).await?;
-                holder.map(|(who, since)| format!("{who} (since {since})"))
-            }
-        })
-    }
-
-    /// What the flags and `infer.lock` say that the candidate serves.
-    pub(super) fn wanted(
-        &self,
-        spec: &Spec,
-        over: Option<&Location>,
-        lock: Option<&Path>,
-    ) -> Result<Wanted, Failure> {
-        Ok(match &self.place {
-            Place::Here { .. } => {
-                let image = image::wanted(spec, over, lock)?;
-                Wanted {
-                    version: release::local::engine::version(spec, &image.digest.to_string())?,
-                    image: Some(image),
-                }
-            }
-            Place::There(_) => {
-                let image = image::wanted_on_cluster(spec, over, lock)?;
-                Wanted {
-                    version: deploy::render(spec, image.as_ref())?.version,
-                    image,
-                }
-            }
-        })
-    }
-}
-
-impl Held<'_> {
-    /// Gives the release back, so that the next one need not wait.
-    pub(super) async fn let_go(self) -> Result<(), Failure> {
-        match self.hold {
-            Hold::Here { .. } => Ok(()),
-            Hold::There { cluster, lock } => Ok(lock.release(cluster).await?),
+    fn site<'a>(
+        &'a self,
+        held: &'a Held<'a>,
+        journal: Option<&'a Journal>,
+        on_event: &'a (dyn Fn(ReleaseEvent) + Send + Sync),
+    ) -> Result<AnySite<'a>, Failure> {
+        let mut site = held.site(None, options(&RegistryArgs::default())?, on_event);
+        if let AnySite::Cluster(site) = &mut site {
+            site.endpoint = self.endpoint();
+            site.matched = journal.and_then(|journal| journal.plan.matches.as_ref());
         }
+        Ok(site)
     }
 
-    /// Brings the wanted version up beside live, without traffic.
-    pub(super) async fn bring(&self, bring: &Bring<'_>, session: &Session) -> Result<(), Failure> {
+    /// Finishes what an earlier run left; whether there was anything.
+    pub(super) async fn settle(&self, held: &Held<'_>, session: &Session) -> Result<bool, Failure> {
+        let on_event = |event: ReleaseEvent| session.ui.show(&event);
+        let site = self.site(held, None, &on_event)?;
+        let run = held.run(&site, self.history(), &on_event, session);
+        Ok(finish(&run, None).await?)
+    }
+
+    /// Brings the wanted version up beside live, with the replicas that its share needs.
+    pub(super) async fn bring(
+        &self,
+        held: &Held<'_>,
+        bring: &Bring<'_>,
+        session: &Session,
+    ) -> Result<(), Failure> {
         let on_event = |event: ReleaseEvent| {
             // What it plans is a deploy's plan; the canary tells its own.
             if !matches!(event, ReleaseEvent::Planned { .. }) {
                 session.ui.show(&event);
             }
         };
-        match &self.hold {
-            Hold::Here { home, .. } => {
-                let deploy = release::local::deploy::Deploy {
-                    home,
-                    spec: bring.spec,
-                    image: bring.wanted.image.as_ref().ok_or(release::Error::NoImage)?,
-                    options: &bring.registry.options(home),
-                    no_traffic: true,
-                    allow_downtime: false,
-                    on_event: &on_event,
-                    interrupt: &session.interrupt,
-                };
-                release::local::deploy::deploy(&deploy).await?;
-            }
-            Hold::There { cluster, lock } => {
-                let pools = self.pools(cluster, None, session, &on_event);
-                let replicas = pools.replicas_for(bring.live, bring.weight).await?;
-                let deploy = deploy::OnCluster {
-                    cluster,
-                    lock,
-                    spec: bring.spec,
-                    image: bring.wanted.image.as_ref(),
-                    no_traffic: true,
-                    allow_downtime: false,
-                    replicas: Some(replicas),
-                    run: bring.run.to_owned(),
-                    on_event: &on_event,
-                    interrupt: &session.interrupt,
-                };
-                deploy.run().await?;
-            }
-        }
-        Ok(())
+        let replicas = match self.site(held, None, &on_event)? {
+            AnySite::Local(_) => None,
+            AnySite::Cluster(site) => Some(site.replicas_for(bring.live, bring.weight).await?),
+        };
+        let reach = Reach {
+            goal: Goal::Wait,
+            allow_downtime: false,
+            replicas,
+        };
+        held.reach(bring.wanted, &reach, bring.registry, &on_event, session)
+            .await
+            .map(drop)
     }
 
     /// Drives the journal's plan to its end.
     pub(super) async fn drive(
         &self,
+        held: &Held<'_>,
         journal: &Journal,
         split: Split,
         prompts: Prompts,
         session: &Session,
     ) -> Result<(Stopped, State), Failure> {
         let ui = &session.ui;
-        let driven = match &self.hold {
-            Hold::Here { home, client, .. } => {
-                let setting = canary::local::Setting {
-                    home,
-                    client,
-                    router: &self.ground.router,
-                    history: self.ground.history(),
-                    interrupt: &session.interrupt,
-                    on_terminal: ui.can_ask(),
-                    on_event: &|event| ui.show(&event),
-                    on_release_event: &|event| ui.show(&event),
-                };
-                canary::local::drive(&setting, journal, split, prompts).await
-            }
-            Hold::There { cluster, lock } => {
+        let on_event = |event: ReleaseEvent| show(&event, session);
+        let site = self.site(held, Some(journal), &on_event)?;
+        let run = held.run(&site, self.history(), &on_event, session);
+        let driven = match (&site, &self.reached, held.lease()) {
+            (AnySite::Cluster(site), Reached::Cluster(cluster), Some(lock)) => {
                 let setting = canary::cluster::Setting {
                     cluster,
                     lock,
-                    release: &self.ground.release,
-                    router: &self.ground.router,
-                    endpoint: self.ground.endpoint(),
-                    history: self.ground.history(),
+                    release: &self.release,
+                    router: &self.router,
+                    endpoint: self.endpoint(),
+                    run: &run,
+                    site,
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
                     on_event: &|event| ui.show(&event),
-                    on_release_event: &|event| ui.show(&event),
                 };
                 canary::cluster::drive(&setting, journal, split, prompts).await
             }
+            (_, Reached::Local { client, .. }, _) => {
+                let setting = canary::local::Setting {
+                    client,
+                    router: &self.router,
+                    run: &run,
+                    interrupt: &session.interrupt,
+                    on_terminal: ui.can_ask(),
+                    on_event: &|event| ui.show(&event),
+                };
+                canary::local::drive(&setting, journal, split, prompts).await
+            }
+            _ => return Err(Failure::usage("the release is not held by this run")),
         };
         Ok(driven?)
     }
@@ -258,81 +174,57 @@ impl Held<'_> {
     /// Gives everything to the candidate, or takes it out; the loser is then ended.
     pub(super) async fn end(
         &self,
-        split: &Split,
-        journal: &Journal,
+        held: &Held<'_>,
+        (split, journal): (&Split, &Journal),
         promote: bool,
         session: &Session,
     ) -> Result<Ended, Failure> {
         let ui = &session.ui;
-        let on_event = |event: ReleaseEvent| ui.show(&event);
-        match &self.hold {
-            Hold::Here { home, client, .. } => {
-                let fleet = LocalFleet {
-                    home,
-                    client,
-                    history: self.ground.history(),
-                    on_event: &on_event,
-                };
-                let simulated = client.state().await?.simulated;
-                let loser = end(&self.ground.router, &fleet, split, journal, promote).await?;
-                Ok(Ended { simulated, loser })
-            }
-            Hold::There { cluster, lock } => {
-                let fleet = ClusterFleet {
-                    pools: self.pools(cluster, split.matches.as_ref(), session, &on_event),
-                    live: &journal.live,
-                    history: self.ground.history(),
-                    on_event: &|event| ui.show(&event),
-                };
+        let on_event = |event: ReleaseEvent| show(&event, session);
+        let site = self.site(held, Some(journal), &on_event)?;
+        let run = held.run(&site, self.history(), &on_event, session);
+        let fleet = SiteFleet {
+            run: &run,
+            live: &journal.live,
+            on_event: &|event| ui.show(&event),
+        };
+        let (simulated, loser) = match (&site, &self.reached, held.lease()) {
+            (AnySite::Cluster(site), _, Some(lock)) => {
                 let traffic = Locked {
-                    router: &self.ground.router,
+                    router: &self.router,
                     lock,
+                    interrupt: &session.interrupt,
                     on_event: &|event| ui.show(&event),
                 };
-                let served = Served::read(cluster, &self.ground.release, &journal.candidate).await;
+                let served = Served::read(site, &journal.candidate).await;
+                let simulated = served.is_ok_and(|served| served.simulated);
                 let loser = end(&traffic, &fleet, split, journal, promote).await?;
-                Ok(Ended {
-                    simulated: served.is_ok_and(|served| served.simulated),
-                    loser,
-                })
+                (simulated, loser)
             }
-        }
-    }
-
-    fn pools<'a>(
-        &'a self,
-        cluster: &'a Cluster,
-        matched: Option<&'a HeaderMatch>,
-        session: &'a Session,
-        on_event: &'a (dyn Fn(ReleaseEvent) + Send + Sync),
-    ) -> Pools<'a> {
-        Pools {
-            cluster,
-            release: &self.ground.release,
-            router: &self.ground.router,
-            matched,
-            endpoint: self.ground.endpoint(),
-            on_event,
-            interrupt: &session.interrupt,
-        }
+            (_, Reached::Local { client, .. }, _) => {
+                let simulated = client.state().await?.simulated;
+                let loser = end(&self.router, &fleet, split, journal, promote).await?;
+                (simulated, loser)
+            }
+            _ => return Err(Failure::usage("the release is not held by this run")),
+        };
+        Ok(Ended { simulated, loser })
     }
 }
 
-/// The candidate that infer.yaml asks for.
-pub(super) struct Wanted {
-    pub(super) version: VersionId,
-    /// None where no model is run.
-    pub(super) image: Option<Image>,
+/// The canary tells its own moves.
+fn show(event: &ReleaseEvent, session: &Session) {
+    if !matches!(event, ReleaseEvent::Moved { .. }) {
+        session.ui.show(event);
+    }
 }
 
 /// What is brought up, for which share.
 pub(super) struct Bring<'a> {
-    pub(super) spec: &'a Spec,
-    pub(super) wanted: &'a Wanted,
+    pub(super) wanted: &'a Resolved<'a>,
     pub(super) registry: &'a RegistryArgs,
     pub(super) live: &'a VersionId,
     pub(super) weight: Weight,
-    pub(super) run: &'a str,
 }
 
 /// What came of `promote` or `abort`.

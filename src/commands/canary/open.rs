@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{answer, ground::Ground, outcome, values};
+use super::{answer, ground::CanarySession, outcome, values};
 use crate::{
     canary::{
         self, Ending, Event, SplitResult, Verdict, VersionResult, Versions,
@@ -64,13 +64,13 @@ pub(super) async fn run(open: Open, session: &Session) -> Result<Outcome, Failur
     }
 }
 
-async fn place(release: &ReleaseArgs) -> Result<Ground, Failure> {
+async fn place(release: &ReleaseArgs) -> Result<CanarySession, Failure> {
     let home = release_args::home()?;
-    Ground::find(release.find(&home)?, home).await
+    CanarySession::find(release.find(&home)?).await
 }
 
 /// The split as it is now, and the story of the run that owns it.
-async fn open(ground: &Ground) -> Result<(Split, Journal), Failure> {
+async fn open(ground: &CanarySession) -> Result<(Split, Journal), Failure> {
     let split = ground.router.read().await?;
     let Some(value) = &split.journal else {
         let release = ground.release.to_string();
@@ -99,13 +99,13 @@ async fn resume(args: &ResumeArgs, session: &Session) -> Result<Outcome, Failure
     values::writable(args.report.as_deref())?;
     let ground = place(&args.release).await?;
     let (_, journal) = open(&ground).await?;
-    let held = ground.hold(&journal.run_id).await?;
+    let held = ground.hold(journal.run_id.clone()).await?;
     // What was read before the lock was ours may be old.
     let ended = match open(&ground).await {
-        Ok((split, journal)) => held.drive(&journal, split, prompts, session).await,
+        Ok((split, journal)) => ground.drive(&held, &journal, split, prompts, session).await,
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.release(ended.is_ok(), session).await;
     answer(&ground, ended?, args.report.as_deref(), session)
 }
 
@@ -118,7 +118,7 @@ async fn end(
     let started_ms = now_ms();
     let ground = place(release).await?;
     let (_, journal) = open(&ground).await?;
-    let held = ground.hold(&journal.run_id).await?;
+    let held = ground.hold(journal.run_id.clone()).await?;
     let promote = verdict == Verdict::Promoted;
     let (weight, reason) = if promote {
         (Weight::ALL, "promoted by its operator, without a judgement")
@@ -131,12 +131,14 @@ async fn end(
     }
     let ended = match open(&ground).await {
         Ok((split, journal)) => {
-            let ended = held.end(&split, &journal, promote, session).await;
+            let ended = ground
+                .end(&held, (&split, &journal), promote, session)
+                .await;
             ended.map(|ended| (split, journal, ended))
         }
         Err(failure) => Err(failure),
     };
-    held.let_go().await?;
+    held.release(ended.is_ok(), session).await;
     let (split, journal, ended) = ended?;
     if let Err(error) = ended.loser {
         let text = format!("the traffic has moved, but the loser could not be ended: {error}");

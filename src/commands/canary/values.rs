@@ -8,6 +8,7 @@ use crate::{
         plan::{OnInterrupt, OnUndecided},
         probe,
     },
+    duration,
     error::Failure,
     file::{self, write_atomically},
     load::Prompts,
@@ -52,13 +53,11 @@ impl From<Interrupted> for OnInterrupt {
 
 /// `90s`, `10m`, `1h30m`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: jiff::SignedDuration = text
-        .parse()
-        .map_err(|_| "use a time such as 90s, 10m or 1h30m".to_owned())?;
-    Duration::try_from(parsed)
-        .ok()
-        .filter(|duration| *duration >= Duration::from_secs(5))
-        .ok_or_else(|| "a share needs at least 5s".to_owned())
+    let duration = duration::parse(text).map_err(|error| error.to_string())?;
+    if duration < Duration::from_secs(5) {
+        return Err("a share needs at least 5s".to_owned());
+    }
+    Ok(duration)
 }
 
 /// `20%` or `20`, as a fraction.

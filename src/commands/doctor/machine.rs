@@ -9,12 +9,10 @@ use std::{
 
 use crate::{
     cluster::checks::{Check, State},
+    engine::ENGINES,
     home::Home,
     release::local::engine::on_path,
-    spec::{
-        Spec, Target,
-        engine::{Kind, binary},
-    },
+    spec::{Spec, Target},
     ui::bytes,
 };
 
@@ -41,9 +39,10 @@ pub(super) async fn checks(spec: Option<&Spec>) -> Vec<Check> {
 
 fn engines(spec: Option<&Spec>, local: bool) -> Vec<Check> {
     let Some(spec) = spec.filter(|_| local) else {
-        let there: Vec<_> = [Kind::Vllm, Kind::LlamaCpp]
-            .into_iter()
-            .filter_map(|kind| on_path(binary(kind)))
+        let there: Vec<_> = ENGINES
+            .iter()
+            .filter(|engine| engine.binary_is_its_own)
+            .filter_map(|engine| on_path(engine.binary))
             .map(|path| path.display().to_string())
             .collect();
         let found = if there.is_empty() {
@@ -62,12 +61,12 @@ fn engines(spec: Option<&Spec>, local: bool) -> Vec<Check> {
         .command
         .as_ref()
         .and_then(|command| command.first().cloned());
-    let program = command.unwrap_or_else(|| binary(spec.engine.kind).to_owned());
+    let program = command.unwrap_or_else(|| spec.engine.kind.row().binary.to_owned());
     let check = |state, found: String| Check::new("Engine", state, found).needed(true);
     vec![match on_path(&program) {
         Some(path) => check(State::Ok, path.display().to_string()),
         None => check(State::Missing, format!("{program} is not on PATH"))
-            .fix(spec.engine.kind.facts().install.to_owned()),
+            .fix(spec.engine.kind.row().install.to_owned()),
     }]
 }
 

@@ -4,18 +4,13 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::load::Timeouts;
-
-/// A day: longer runs and waits are typing errors.
-const DURATION_MAX: Duration = Duration::from_hours(24);
+use crate::{duration, load::Timeouts};
 
 /// `90s`, `2m`, `500ms`, `1h 30m`
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is not a valid duration: use 500ms, 90s, 2m or 1h, up to 24h");
-    let parsed: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
-    let duration = Duration::try_from(parsed).map_err(|_| wrong())?;
-    if duration.is_zero() || duration > DURATION_MAX {
-        return Err(wrong());
+    let duration = duration::parse(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        return Err("use a duration above 0".to_owned());
     }
     Ok(duration)
 }

@@ -14,7 +14,6 @@ use crate::{
     release,
     slo::Gate,
     spec::Target,
-    traffic::Router,
 };
 
 /// How a release is reached.
@@ -73,13 +72,15 @@ pub(super) async fn endpoint(
 /// Through the gateway, else the Service's name where it resolves (inside the cluster),
 /// else to its pods through the API server.
 async fn on_cluster(cluster: &Cluster, name: &ReleaseName) -> Result<Endpoint, Failure> {
-    let router = release::kubernetes::router(cluster, name).await?;
+    let router = release::kubernetes::router(cluster, name, None).await?;
     let router = router.ok_or_else(|| nowhere(name))?;
     let url = router.endpoint().to_owned();
-    let missing = match router {
-        Router::Service(_) if !resolves(&url).await => "a Service is reached in its cluster only",
-        Router::HttpRoute(_) if url.is_empty() => "its gateway has no address",
-        _ => return through_gateway(url, router.host()),
+    let missing = if url.is_empty() {
+        "its gateway has no address"
+    } else if !router.capabilities().weights && !resolves(&url).await {
+        "a Service is reached in its cluster only"
+    } else {
+        return through_gateway(url, router.host());
     };
     let live = router.read().await?.live;
     let found = pods::find(cluster, &of_version(name, &live)).await?;

@@ -16,6 +16,7 @@ use self::{
 };
 use super::{
     Latency, Pace, Plan, Prompts, Requests, RunFinish, Summary, Target, Verdict,
+    latency::{Row, drawn, row},
     summary::{DELIVERED_MIN, Good, Record},
     target::Engine,
 };
@@ -63,12 +64,16 @@ pub fn html(run: &Run<'_>) -> String {
         page.table(&["type", "requests", "first seen"], &errors(run));
     }
     page.heading("Distributions");
-    for (metric, name) in [
-        (Metric::Ttft, "TTFT"),
-        (Metric::Tpot, "TPOT"),
-        (Metric::E2e, "E2E"),
-    ] {
-        let values = values(run, metric);
+    for (
+        metric,
+        Row {
+            label: name, of, ..
+        },
+    ) in drawn()
+    {
+        let values: Vec<f64> = records(run)
+            .filter_map(|(_, good)| of(&good.latencies))
+            .collect();
         if !values.is_empty() {
             let chart = ecdf(
                 &[(name, &values)],
@@ -90,24 +95,6 @@ pub fn html(run: &Run<'_>) -> String {
 fn records<'a>(run: &Run<'a>) -> impl Iterator<Item = (&'a Record, &'a Good)> {
     let records = run.finish.measured.records.iter();
     records.filter_map(|record| Some((record, record.result.as_ref().ok()?)))
-}
-
-fn values(run: &Run<'_>, metric: Metric) -> Vec<f64> {
-    records(run)
-        .filter_map(|(_, good)| value(good, metric))
-        .collect()
-}
-
-fn value(good: &Good, metric: Metric) -> Option<f64> {
-    let latencies = good.latencies;
-    match metric {
-        Metric::Ttft => latencies.ttft_ms,
-        Metric::Ttfo => latencies.ttfo_ms,
-        Metric::Tpot => latencies.tpot_ms,
-        Metric::E2e => Some(latencies.e2e_ms),
-        // One request has many; the summary has their quantiles.
-        Metric::ChunkGap => None,
-    }
 }
 
 /// The gates on `metric` that a distribution can show.
@@ -300,7 +287,7 @@ fn gates(summary: &Summary) -> Vec<Vec<String>> {
 
 fn latencies(summary: &Summary) -> Vec<Vec<String>> {
     let cell = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
-    let row = |name: &str, latency: &Latency| {
+    let cells = |name: &str, latency: &Latency| {
         let interval = latency.ci95.get("p50");
         vec![
             name.to_owned(),
@@ -316,13 +303,10 @@ fn latencies(summary: &Summary) -> Vec<Vec<String>> {
             }),
         ]
     };
-    vec![
-        row("TTFT, time to first token", &summary.ttft_ms),
-        row("TTFO, the same without reasoning", &summary.ttfo_ms),
-        row("TPOT, time per output token", &summary.tpot_ms),
-        row("gap between chunks", &summary.chunk_gap_ms),
-        row("E2E, whole answer", &summary.e2e_ms),
-    ]
+    Metric::ALL
+        .into_iter()
+        .map(|metric| cells(row(metric).title, &summary.latencies[metric]))
+        .collect()
 }
 
 fn errors(run: &Run<'_>) -> Vec<Vec<String>> {

@@ -6,11 +6,14 @@ use super::{
     Run,
     chart::{Chart, Join, Series},
     page::Page,
-    records, value,
+    records,
 };
-use crate::{
-    load::{Pace, measure::microseconds, quantile::nearest_rank, summary::Record},
-    slo::Metric,
+use crate::load::{
+    Latencies, Pace,
+    latency::{Row, drawn},
+    measure::microseconds,
+    quantile::nearest_rank,
+    summary::Record,
 };
 
 /// Points along the time axis; each is at least a second.
@@ -92,13 +95,15 @@ impl Buckets {
 
 pub(super) fn over_time(page: &mut Page, run: &Run<'_>) {
     let buckets = Buckets::new(run.summary.duration_s);
-    for (metric, name) in [
-        (Metric::Ttft, "TTFT"),
-        (Metric::Tpot, "TPOT"),
-        (Metric::E2e, "E2E"),
-    ] {
+    for (
+        _,
+        Row {
+            label: name, of, ..
+        },
+    ) in drawn()
+    {
         let values: Vec<_> = records(run)
-            .filter_map(|(record, good)| Some((record.intended_s, value(good, metric)?)))
+            .filter_map(|(record, good)| Some((record.intended_s, of(&good.latencies)?)))
             .collect();
         if values.is_empty() {
             continue;
@@ -198,9 +203,9 @@ pub(super) fn raw(run: &Run<'_>) -> Value {
             .map(|record| (pick(record) * 1e6).round() / 1e6)
             .collect()
     };
-    let latency = |metric| -> Vec<Option<f64>> {
+    let latency = |of: fn(&Latencies) -> Option<f64>| -> Vec<Option<f64>> {
         let good = shown.iter().map(|record| record.result.as_ref().ok());
-        good.map(|good| good.and_then(|good| value(good, metric)).map(microseconds))
+        good.map(|good| good.and_then(|good| of(&good.latencies)).map(microseconds))
             .collect()
     };
     let tokens = |record: &Record| record.result.as_ref().ok().map(|good| good.output_tokens);
@@ -211,19 +216,20 @@ pub(super) fn raw(run: &Run<'_>) -> Value {
             .err()
             .map(|failed| failed.fault.name())
     };
+    let mut requests = json!({
+        "intended_s": seconds(|record| record.intended_s),
+        "sent_s": seconds(|record| record.sent_s),
+        "ended_s": seconds(|record| record.ended_s),
+        "output_tokens": shown.iter().map(tokens).collect::<Vec<_>>(),
+        "error": shown.iter().map(error).collect::<Vec<_>>(),
+    });
+    for (metric, row) in drawn() {
+        requests[format!("{}_ms", metric.name())] = latency(row.of).into();
+    }
     json!({
         "result": run.summary,
         "requests_left_out": all.len() - shown.len(),
-        "requests": {
-            "intended_s": seconds(|record| record.intended_s),
-            "sent_s": seconds(|record| record.sent_s),
-            "ended_s": seconds(|record| record.ended_s),
-            "ttft_ms": latency(Metric::Ttft),
-            "tpot_ms": latency(Metric::Tpot),
-            "e2e_ms": latency(Metric::E2e),
-            "output_tokens": shown.iter().map(tokens).collect::<Vec<_>>(),
-            "error": shown.iter().map(error).collect::<Vec<_>>(),
-        },
+        "requests": requests,
     })
 }
 

@@ -3,61 +3,53 @@
 
 use serde_json::Value;
 
-use super::{
-    objects,
-    objects::{Sorted, without_traffic},
-    record::{self, Record},
-};
+use super::store::RevisionSpec;
 use crate::{
     cluster::{
         Cluster,
         apply::plan,
         diff::{self, Act, ObjectDiff},
     },
-    name::{ReleaseName, VersionId},
+    name::VersionId,
+    object::Object,
     release::Error,
 };
 
-/// The objects that come or change; of a version's own ones, how they differ from live's.
-pub(super) async fn difference(
+/// What applying the objects would change; nothing for those that stay as they are.
+pub(super) async fn changes(
     cluster: &Cluster,
-    release: &ReleaseName,
-    sorted: &Sorted,
-    record: &Record,
-    live: Option<&VersionId>,
-    version: &VersionId,
+    objects: &[Object],
 ) -> Result<Vec<ObjectDiff>, Error> {
-    let holders: Vec<_> = sorted.holders.iter().map(without_traffic).collect();
-    let mut found = plan(cluster, &sorted.versioned).await?;
-    found.extend(plan(cluster, &sorted.shared).await?);
-    found.extend(plan(cluster, &holders).await?);
+    let mut found = plan(cluster, objects).await?;
     found.retain(|object| object.act != Act::Keep);
-    let Some(live) = live.filter(|live| *live != version) else {
-        return Ok(found);
-    };
-    let Some(recipe) = record::recipe_of(cluster, release, record, live).await? else {
-        return Ok(found);
-    };
-    for object in &sorted.versioned {
-        let before = recipe.objects.iter().find(|before| same(before, object));
-        let shown = format!("{} {}", objects::kind(object), objects::name(object));
-        let listed = found.iter_mut().find(|listed| listed.object == shown);
+    Ok(found)
+}
+
+/// Shows a new version's objects by how they differ from those of `live`: each is new, and
+/// that says nothing.
+pub(super) fn against_live(
+    found: &mut [ObjectDiff],
+    objects: &[Object],
+    (live, spec): (&VersionId, &RevisionSpec),
+    version: &VersionId,
+) {
+    for object in objects {
+        let before = spec
+            .objects
+            .iter()
+            .find(|before| before.kind() == object.kind());
+        let title = object.title();
+        let listed = found.iter_mut().find(|listed| listed.object == title);
         if let (Some(before), Some(listed), false) = (before, listed, is_secret(object)) {
             let before = renamed(before, live.as_str(), version.as_str());
             listed.changes = diff::changes(&before, object);
         }
     }
-    Ok(found)
 }
 
-/// A new version's Secret is new, and that is all that is said of it.
-fn is_secret(object: &Value) -> bool {
-    objects::kind(object) == "Secret"
-}
-
-/// Whether two versions' objects play the same part.
-fn same(before: &Value, object: &Value) -> bool {
-    objects::kind(before) == objects::kind(object)
+/// Nothing but its name is shown of a Secret.
+fn is_secret(object: &Object) -> bool {
+    object.kind() == "Secret"
 }
 
 /// The object as another version would have it: a version's name stands in many fields.
@@ -80,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_versions_name_is_no_difference() {
+    fn a_versions_name_is_not_a_difference() {
         let before = json!({"metadata": {"name": "chat-v1", "labels": {"v": "v1"}}, "spec": {"args": ["--x", "1"]}});
         let after = json!({"metadata": {"name": "chat-v2", "labels": {"v": "v2"}}, "spec": {"args": ["--x", "2"]}});
         let changes = diff::changes(&renamed(&before, "v1", "v2"), &after);

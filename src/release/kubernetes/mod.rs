@@ -1,74 +1,65 @@
-//! The life of a release on a cluster: what the verbs call.
+//! A release on a cluster: the [`ClusterSite`] that the lifecycle acts on, and what only reads.
 //!
-//! [`objects`] is pure. `up` brings a version up, `moves` gives it the traffic,
-//! `drain` and `ends` end the old one, `record` remembers; `views` reads; `verdict` is what
-//! a canary asks for.
+//! `store` keeps the record, `bring_up` applies and follows a version, `gateway_check` sees
+//! what users reach, `drain` ends one, `teardown` ends all; `views` reads.
 
-mod deploy;
+mod bring_up;
 mod difference;
 mod drain;
-mod ends;
-mod front;
-mod handover;
-mod moves;
-mod objects;
-mod record;
-mod room;
-mod up;
-mod verdict;
+mod gateway_check;
+mod gpu_fit;
+mod site;
+mod store;
+mod teardown;
 mod views;
 
-use crate::{
-    cluster::{Cluster, lease, lease::Lock},
-    name::ReleaseName,
-    release::Error,
-    traffic::{
-        Error as TrafficError, Router,
-        http_route::{HttpRoute, Identify},
-        service::StableService,
-    },
-};
+use crate::{cluster::Cluster, name::ReleaseName, release::Error, traffic::Router};
 
 pub use self::{
-    deploy::{Deploy, Rollback, deploy, rollback},
-    verdict::{Pools, Served},
-    views::{delete, history, logs, status},
+    drain::Pace,
+    site::{ClusterSite, WantedObjects},
+    store::RevisionSpec,
+    teardown::delete,
+    views::{history, logs, status, statuses},
 };
 
-/// What holds a release's traffic: its route where there is one, else its stable
-/// Service; `None` where nothing was ever deployed.
-pub async fn router(cluster: &Cluster, release: &ReleaseName) -> Result<Option<Router>, Error> {
-    match HttpRoute::new(cluster.clone(), release.clone(), Identify::ByHeader).await {
-        Ok(route) => return Ok(Some(Router::HttpRoute(route))),
-        Err(TrafficError::NothingLive { .. }) => {}
-        Err(error) if is_absent(&error) => {}
-        Err(error) => return Err(error.into()),
+/// How a version serves its model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// The name that requests ask for it by.
+    pub model: String,
+    /// Whether no model is run.
+    pub simulated: bool,
+}
+
+impl Served {
+    /// From the release's record.
+    pub async fn read(
+        site: &ClusterSite<'_>,
+        version: &crate::name::VersionId,
+    ) -> Result<Self, Error> {
+        let unknown = || Error::UnknownVersion {
+            release: site.release.clone(),
+            version: version.clone(),
+        };
+        let record = site.read_record().await?;
+        let known = record.find(version).ok_or_else(unknown)?;
+        let spec = site.spec(version).await?.ok_or_else(unknown)?;
+        Ok(Self {
+            model: spec.served_model.clone(),
+            simulated: known.simulated,
+        })
     }
-    match StableService::new(cluster.clone(), release.clone()).await {
-        Ok(service) => Ok(Some(Router::Service(service))),
-        Err(TrafficError::NothingLive { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
-/// A cluster without Gateway API answers 404 for its paths.
-fn is_absent(error: &TrafficError) -> bool {
-    let TrafficError::Transport { source, .. } = error else {
-        return false;
-    };
-    let cluster = source.downcast_ref::<crate::cluster::Error>();
-    cluster.is_some_and(|error| error.is_not_found() || error.is_forbidden())
-}
-
-/// Takes the release's lock, or says who holds it.
-pub async fn lock(cluster: &Cluster, release: &ReleaseName, holder: &str) -> Result<Lock, Error> {
-    Ok(lease::lock(cluster, release, holder).await?)
-}
-
-/// Who holds the release's lock, and since when.
-pub async fn holder(
+/// What holds a release's traffic; `None` where nothing was ever exposed.
+pub async fn router(
     cluster: &Cluster,
     release: &ReleaseName,
-) -> Result<Option<(String, String)>, Error> {
-    Ok(lease::holder(cluster, release).await?)
+    endpoint: Option<&str>,
+) -> Result<Option<Router>, Error> {
+    let mut site = ClusterSite::new(cluster, release, None, "", &|_| {});
+    site.endpoint = endpoint;
+    site.read_record().await?;
+    site.router().await
 }

@@ -2,10 +2,10 @@
 
 use std::{fs, io, time::Duration};
 
-use super::record;
+use super::store;
 use crate::{
     home::Home,
-    local::{self, Client, Launch, Place},
+    local::{self, Client, Launch, ReleasePaths},
     name::ReleaseName,
     release::error::Error,
 };
@@ -15,8 +15,8 @@ use crate::{
 /// An `infer serve` that was killed is started again first: only it can prove which
 /// processes are this release's engines, and nothing else may end them.
 pub async fn delete(home: &Home, release: &ReleaseName, drain: Duration) -> Result<(), Error> {
-    let place = Place::new(home, release);
-    let known = place.record().exists() || !record::read(home, release)?.revisions.is_empty();
+    let paths = ReleasePaths::new(home, release);
+    let known = paths.record().exists() || !store::read(home, release)?.record.revisions.is_empty();
     if !known {
         return Err(Error::NoRelease {
             release: release.clone(),
@@ -29,10 +29,10 @@ pub async fn delete(home: &Home, release: &ReleaseName, drain: Duration) -> Resu
         other => other?,
     };
     client.shutdown(drain).await?;
-    match fs::remove_dir_all(place.folder()) {
+    match fs::remove_dir_all(paths.folder()) {
         Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::File {
             act: "remove",
-            path: place.folder().to_owned(),
+            path: paths.folder().to_owned(),
             source,
         }),
         _ => Ok(()),

@@ -11,14 +11,12 @@ use std::{
 use serde_json::json;
 
 use crate::{
+    engine::{Kind, Weights},
     local::{self, PORT_PLACEHOLDER},
     name::VersionId,
     release::error::Error,
     render::version_of,
-    spec::{
-        Place, Secret, Spec,
-        engine::{self, Kind},
-    },
+    spec::{Launch, Secret, Spec},
 };
 
 /// What stands for the model's folder until it is known.
@@ -41,14 +39,15 @@ pub fn version(spec: &Spec, model_digest: &str) -> Result<VersionId, Error> {
 }
 
 fn argv(spec: &Spec, program: Option<&str>, model: &str, file: &str) -> Result<Vec<String>, Error> {
-    let place = Place {
+    let launch = Launch {
         program,
         model: Some(model),
         file: Some(file),
         host: HOST,
         port: PORT_PLACEHOLDER,
+        ..Launch::default()
     };
-    spec.argv(&place)
+    spec.argv(&launch)
         .map_err(|error| Error::Engine(error.to_string()))
 }
 
@@ -66,8 +65,8 @@ pub fn engine(
         Some(_) => None,
         None => Some(program(spec.engine.kind)?.to_string_lossy().into_owned()),
     };
-    let file = match spec.engine.kind {
-        Kind::LlamaCpp if spec.model.file.is_none() && own.is_some() => gguf_file(model)?,
+    let file = match spec.engine.kind.row().weights {
+        Weights::GgufFile if spec.model.file.is_none() && own.is_some() => gguf_file(model)?,
         _ => String::new(),
     };
     let argv = argv(spec, own.as_deref(), &model.to_string_lossy(), &file)?;
@@ -80,7 +79,7 @@ pub fn engine(
         folder: None,
         // Filled in from the caller's environment when it is started.
         secret_env: BTreeMap::new(),
-        health_path: spec.engine.kind.facts().health_path.to_owned(),
+        health_path: spec.engine.kind.row().health_path.to_owned(),
         startup_s: spec.rollout.startup_s,
         drain_s: spec.rollout.drain_s,
         served_model: spec.model.served_name.clone(),
@@ -97,10 +96,10 @@ fn program(kind: Kind) -> Result<PathBuf, Error> {
             source,
         });
     }
-    let name = engine::binary(kind);
+    let name = kind.row().binary;
     on_path(name).ok_or_else(|| Error::NoEngine {
         program: name.to_owned(),
-        how: kind.facts().install.to_owned(),
+        how: kind.row().install.to_owned(),
     })
 }
 

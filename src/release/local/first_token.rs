@@ -25,13 +25,13 @@ const TIMEOUTS: Timeouts = Timeouts {
 };
 
 /// Asks `version` through the gateway, by name, until its first token has come.
-pub async fn see(
+pub(super) async fn see(
     client: &Client,
     version: &VersionId,
-    seconds: &mut PhaseSeconds,
     on_event: &(dyn Fn(Event) + Send + Sync),
     interrupt: &Interrupt,
-) -> Result<(), Error> {
+) -> Result<PhaseSeconds, Error> {
+    let mut seconds = PhaseSeconds::default();
     on_event(Event::PhaseStarted {
         phase: Phase::FirstToken,
         detail: String::new(),
@@ -49,7 +49,7 @@ pub async fn see(
             version: version.clone(),
             phase: Phase::FirstToken,
             reason,
-            log_tail: super::up::log_tail(&known.log).unwrap_or_default(),
+            log_tail: super::bring_up::log_tail(&known.log).unwrap_or_default(),
             log: known.log.clone(),
             live: state.split.live.clone(),
         }))
@@ -67,7 +67,7 @@ pub async fn see(
         took,
         detail: "through the gateway".to_owned(),
     });
-    Ok(())
+    Ok(seconds)
 }
 
 async fn ask(endpoint: &str, version: &VersionId, model: &str) -> Result<(), String> {

@@ -9,11 +9,11 @@ use std::{
     time::Duration,
 };
 
-use super::record;
+use super::store;
 use crate::{
     home::Home,
     interrupt::Interrupt,
-    local::{self, Client, Place},
+    local::{self, Client, ReleasePaths},
     name::{ReleaseName, VersionId},
     release::{error::Error, logs::Wanted},
 };
@@ -34,7 +34,10 @@ pub async fn logs(
 ) -> Result<(), Error> {
     let mut followed = Vec::new();
     for version in versions(home, release, wanted).await? {
-        let mut log = Log::open(Place::new(home, release).engine_log(&version), &version)?;
+        let mut log = Log::open(
+            ReleasePaths::new(home, release).engine_log(&version),
+            &version,
+        )?;
         log.last(wanted.tail, on_line)?;
         followed.push(log);
     }
@@ -55,9 +58,9 @@ async fn versions(
     release: &ReleaseName,
     wanted: &Wanted,
 ) -> Result<Vec<VersionId>, Error> {
-    let history = record::read(home, release)?;
+    let record = store::read(home, release)?.record;
     if let Some(version) = &wanted.version {
-        return match history.find(version) {
+        return match record.find(version) {
             Some(known) => Ok(vec![known.version.clone()]),
             None => Err(Error::UnknownVersion {
                 release: release.clone(),
@@ -72,7 +75,7 @@ async fn versions(
     };
     let versions: Vec<_> = match split {
         Some(split) => split.live.into_iter().chain(split.candidate).collect(),
-        None => history
+        None => record
             .live()
             .map(|live| live.version.clone())
             .into_iter()

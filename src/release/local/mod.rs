@@ -1,15 +1,13 @@
-//! A release on this machine: engines under `infer serve`, its gateway, its history.
+//! A release on this machine: the [`LocalSite`] that the lifecycle acts on, and what only reads.
 
+mod bring_up;
 pub mod delete;
-pub mod deploy;
 pub mod engine;
-pub mod first_token;
-mod in_place;
+mod first_token;
 pub mod logs;
-pub mod models;
-pub mod moves;
-pub mod record;
-pub mod rollback;
+mod models;
+mod site;
 pub mod status;
-pub mod up;
-pub mod verdict;
+pub mod store;
+
+pub use self::site::{LocalSite, WantedEngine, launch, port_kept};

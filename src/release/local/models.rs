@@ -16,18 +16,18 @@ use crate::{
 /// The folder of the model that `place` names by digest; unpacked there if it is not.
 ///
 /// The folder only appears when it is whole, so one that is there needs no second look.
-pub async fn pull(
+pub(super) async fn pull(
     home: &Home,
     place: &Location,
     options: &Options,
-    seconds: &mut PhaseSeconds,
     on_event: &(dyn Fn(Event) + Send + Sync),
     interrupt: &Interrupt,
-) -> Result<PathBuf, Error> {
+) -> Result<(PathBuf, PhaseSeconds), Error> {
     let digest = place.digest().ok_or(Error::NoImage)?;
     let folder = home.cache.join("models").join(digest.hex());
+    let mut seconds = PhaseSeconds::default();
     if folder.is_dir() {
-        return Ok(folder);
+        return Ok((folder, seconds));
     }
     let started = Instant::now();
     on_event(Event::PhaseStarted {
@@ -35,7 +35,7 @@ pub async fn pull(
         detail: place.to_string(),
     });
     let store = Store::open(place, options).await?;
-    let unpacking = |event| on_event(Event::Unpack(event));
+    let unpacking = |event: pack::Event| on_event(Event::Unpack(event));
     pack::unpack(
         &store,
         &place.to_string(),
@@ -52,5 +52,5 @@ pub async fn pull(
         took,
         detail: place.to_string(),
     });
-    Ok(folder)
+    Ok((folder, seconds))
 }

@@ -1,6 +1,6 @@
 //! The state of a release on this machine.
 
-use super::record;
+use super::store;
 use crate::{
     home::Home,
     local::{self, Client, Phase, Split, State, VersionState},
@@ -40,8 +40,8 @@ pub async fn status(home: &Home, release: &ReleaseName) -> Result<Status, Error>
 
 /// What is known of a release whose `infer serve` is gone: its history alone.
 fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
-    let history = record::read(home, release)?;
-    if history.revisions.is_empty() {
+    let record = store::read(home, release)?.record;
+    if record.revisions.is_empty() {
         return Err(Error::NoRelease {
             release: release.clone(),
         });
@@ -51,13 +51,13 @@ fn stopped(home: &Home, release: &ReleaseName) -> Result<Status, Error> {
         target: "local".to_owned(),
         running: false,
         endpoint: None,
-        live: history.live().map(|live| live.version.to_string()),
+        live: record.live().map(|live| live.version.to_string()),
         candidate: None,
         weight: 0,
         canary: None,
         held_by: None,
         versions: Vec::new(),
-        simulated: history.live().is_some_and(|live| live.simulated),
+        simulated: record.live().is_some_and(|live| live.simulated),
     })
 }
 

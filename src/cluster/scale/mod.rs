@@ -1,0 +1,167 @@
+//! What owns the replicas of a workload: the seam between `infer` and autoscalers (pure, but
+//! for [`floor`]).
+//!
+//! While a canary is open, the autoscalers of both versions keep at least the replicas that
+//! were there when it began: a version that is measured must not shrink because half of its
+//! traffic has moved.
+
+mod floor;
+mod hpa;
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+pub use self::floor::{floor_at, list, unfloor};
+use crate::object::{Kind, Object};
+
+/// Every kind that can own replicas.
+pub static SCALERS: &[&dyn Scaler] = &[&hpa::Hpa];
+
+/// The floor before a canary opened and the one set for it: `1/3`.
+pub const FLOOR: &str = "infer.dev/floor";
+
+/// One kind of object that sets the replicas of a workload.
+pub trait Scaler: Sync {
+    fn kind(&self) -> &'static Kind;
+
+    /// Kind and name of the workload whose replicas it sets.
+    fn target<'a>(&self, object: &'a Object) -> (&'a str, &'a str);
+
+    /// Replicas that it never goes below.
+    fn floor(&self, object: &Object) -> u32;
+
+    /// Replicas that it never goes above, where it has such a limit.
+    fn ceiling(&self, object: &Object) -> Option<u32>;
+
+    /// The merge patch that sets the floor.
+    fn with_floor(&self, floor: u32) -> Value;
+
+    /// What its controller reports about it.
+    fn standing(&self, object: &Object) -> ScalerStanding;
+}
+
+impl fmt::Debug for dyn Scaler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scaler({})", self.kind())
+    }
+}
+
+/// Whether a scaler does its work; each with the controller's reason where it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScalerStanding {
+    /// It does not scale at all at present.
+    pub inactive: Option<String>,
+    /// It wants another number than its limits allow.
+    pub limited: Option<String>,
+    /// It cannot read its metrics and keeps a fixed number instead.
+    pub fallback: Option<String>,
+}
+
+impl ScalerStanding {
+    pub fn is_active(&self) -> bool {
+        self.inactive.is_none()
+    }
+}
+
+/// The row of the object's kind; `None` where the object is not a scaler.
+pub fn find(object: &Object) -> Option<&'static dyn Scaler> {
+    let row = SCALERS.iter().find(|row| {
+        row.kind().kind == object.kind() && row.kind().api_version() == object.api_version()
+    });
+    row.copied()
+}
+
+/// The patch that keeps at least `replicas`, the original floor noted in [`FLOOR`]; `None`
+/// where that is so already. Raised again, the original stays the first one.
+fn raised(scaler: &dyn Scaler, object: &Object, replicas: u32) -> Option<Value> {
+    let now = scaler.floor(object);
+    let original = match noted(object) {
+        Some((original, set)) if set == now => original,
+        // A floor that was changed since it was noted is an original of its own.
+        _ => now,
+    };
+    let most = scaler.ceiling(object).unwrap_or(u32::MAX);
+    let floor = replicas.min(most).max(original);
+    (floor != now).then(|| {
+        let mut patch = scaler.with_floor(floor);
+        patch["metadata"]["annotations"][FLOOR] = json!(format!("{original}/{floor}"));
+        patch
+    })
+}
+
+/// The patch that sets the noted floor again; `None` where none is noted. A floor that was
+/// changed since then stays.
+fn restored(scaler: &dyn Scaler, object: &Object) -> Option<Value> {
+    object.annotation(FLOOR)?;
+    let mut patch = match noted(object) {
+        Some((original, set)) if set == scaler.floor(object) => scaler.with_floor(original),
+        _ => json!({}),
+    };
+    patch["metadata"]["annotations"][FLOOR] = Value::Null;
+    Some(patch)
+}
+
+fn noted(object: &Object) -> Option<(u32, u32)> {
+    let (original, set) = object.annotation(FLOOR)?.split_once('/')?;
+    Some((original.parse().ok()?, set.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hpa(floor: u32) -> Object {
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "chat-v1"}, "spec": {"minReplicas": floor, "maxReplicas": 4}})
+        .into()
+    }
+
+    /// The object after the patch, as the server merges it.
+    fn patched(object: &Object, patch: &Value) -> Object {
+        let mut object = object.clone();
+        json_patch::merge(&mut object, patch);
+        object
+    }
+
+    fn floor(object: &Object) -> u32 {
+        find(object).unwrap().floor(object)
+    }
+
+    #[test]
+    fn a_floor_that_is_raised_and_restored_is_what_it_was() {
+        let before = hpa(1);
+        let scaler = find(&before).unwrap();
+        let raised_once = patched(&before, &raised(scaler, &before, 3).unwrap());
+        assert_eq!(floor(&raised_once), 3);
+        assert_eq!(raised(scaler, &raised_once, 3), None);
+        let again = patched(&raised_once, &raised(scaler, &raised_once, 2).unwrap());
+        assert_eq!(floor(&again), 2);
+        let after = patched(&again, &restored(scaler, &again).unwrap());
+        assert_eq!(floor(&after), 1);
+        assert_eq!(after.annotation(FLOOR), None);
+        assert_eq!(restored(scaler, &after), None);
+    }
+
+    #[test]
+    fn a_floor_is_never_lowered_and_never_above_the_ceiling() {
+        let two = hpa(2);
+        let scaler = find(&two).unwrap();
+        assert_eq!(raised(scaler, &two, 1), None);
+        let most = patched(&two, &raised(scaler, &two, 9).unwrap());
+        assert_eq!(floor(&most), 4);
+    }
+
+    #[test]
+    fn a_floor_that_was_changed_meanwhile_is_kept() {
+        let before = hpa(1);
+        let scaler = find(&before).unwrap();
+        let mut changed = patched(&before, &raised(scaler, &before, 3).unwrap());
+        changed["spec"]["minReplicas"] = json!(2);
+        let kept = patched(&changed, &restored(scaler, &changed).unwrap());
+        assert_eq!((floor(&kept), kept.annotation(FLOOR)), (2, None));
+        let again = patched(&changed, &raised(scaler, &changed, 3).unwrap());
+        let after = patched(&again, &restored(scaler, &again).unwrap());
+        assert_eq!(floor(&after), 2, "the changed one is the new original");
+    }
+}

@@ -1,0 +1,57 @@
+//! Replicas that follow the load.
+
+use serde_json::{Value, json};
+
+use super::workload;
+use crate::{
+    render::{
+        error::Error,
+        part::{Context, Part, Role, template},
+    },
+    spec::{Horizontal, ScaleMetric},
+};
+
+pub(in crate::render) const PART: Part = Part {
+    template: template!("horizontal-pod-autoscaler.yaml.j2"),
+    role: Role::Version,
+    namespace: "hpa",
+    wanted: |spec| spec.scale.horizontal.is_some(),
+    values,
+    lint: None,
+};
+
+fn values(context: &Context<'_>) -> Result<Value, Error> {
+    let Some(Horizontal { max, metric }) = &context.spec.scale.horizontal else {
+        return Ok(Value::Null);
+    };
+    let kind = &workload::of(context.kubernetes).kind;
+    Ok(json!({
+        "min": context.spec.scale.replicas,
+        "max": max,
+        "metrics": [self::metric(metric)],
+        "target": {
+            "apiVersion": kind.api_version(),
+            "kind": kind.kind,
+            "name": context.version_name(),
+        },
+    }))
+}
+
+fn metric(metric: &ScaleMetric) -> Value {
+    match metric {
+        ScaleMetric::Cpu(percent) => json!({
+            "type": "Resource",
+            "resource": {
+                "name": "cpu",
+                "target": {"type": "Utilization", "averageUtilization": percent},
+            },
+        }),
+        ScaleMetric::Pods(pods) => json!({
+            "type": "Pods",
+            "pods": {
+                "metric": {"name": pods.name},
+                "target": {"type": "AverageValue", "averageValue": pods.average},
+            },
+        }),
+    }
+}
