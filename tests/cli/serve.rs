@@ -32,7 +32,11 @@ fn the_help_shows_an_example_and_where_it_listens() {
 fn a_name_that_is_none_and_a_port_that_is_none_are_usage_errors() {
     let place = Workplace::new();
     let ran = place.run(["serve", "Chat!"]).expect_code(2);
-    assert!(ran.stderr().contains("no release name"), "{}", ran.stderr());
+    assert!(
+        ran.stderr().contains("not a valid release name"),
+        "{}",
+        ran.stderr()
+    );
     for port in ["0", "65536", "http"] {
         place.run(["serve", "chat", "--port", port]).expect_code(2);
     }
