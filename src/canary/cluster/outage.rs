@@ -12,8 +12,8 @@ const OUTAGE_MAX: Duration = Duration::from_mins(3);
 
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Makes `attempt` until it ends otherwise than by the API server's absence; says once that
-/// it waits. `attempt` is told whether it was made before.
+/// Repeats `attempt` while the API server is away, and reports the first absence. `attempt` is
+/// told whether it is a repetition.
 pub(super) async fn outlast<T, F>(
     on_event: &(dyn Fn(Event) + Send + Sync),
     attempt: impl FnMut(bool) -> F + Send,
