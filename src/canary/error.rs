@@ -13,7 +13,7 @@ use crate::{
 pub enum Error {
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("nothing to canary: {version} is live already")]
+    #[error("nothing to canary: {version} is the live version")]
     NothingToCanary { version: VersionId },
     #[error("a canary of {release} is open: {candidate} (run {run})")]
     Open {
@@ -35,12 +35,12 @@ pub enum Error {
     Release(#[from] release::Error),
     #[error("cannot send probes")]
     Probes(#[source] load::Error),
-    #[error("{endpoint} is no address to send probes to")]
+    #[error("{endpoint} is not a valid address for probes")]
     Endpoint {
         endpoint: String,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("nothing has been seen of {release} for {waited_s} s")]
+    #[error("the gateway of {release} has not answered for {waited_s} s")]
     Blind {
         release: String,
         waited_s: u64,

@@ -37,7 +37,7 @@ pub const SAMPLES_MIN: u32 = 30;
 /// What the judge is told beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
-    /// Slower by this much is worse: 0.2 for 20%.
+    /// Not worse is shown to be slower by less than this: 0.2 for 20%.
     pub margin: f64,
     /// Chance of any wrong decision in the whole run.
     pub alpha: f64,
@@ -73,7 +73,7 @@ pub struct Block {
     pub candidate: Requests,
 }
 
-/// What can be said so far.
+/// What the evidence has decided so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "decision")]
 pub enum Decision {

@@ -1,9 +1,9 @@
-//! Shift a share of traffic to a candidate, and back if users would feel it.
+//! Shifts a share of the traffic to a candidate, compares both versions, goes on or back.
 //!
 //! Pure: [`plan`] (what is to be done), [`sample`] (requests → blocks of five seconds),
 //! [`judge`] with [`evidence`], [`filter`], [`noise`], [`mixture`] and [`failures`] (blocks →
-//! decision), [`share`] and `matched` (is the split what was asked), [`power`] (what can be seen, and
-//! when), [`journal`] and [`view`]. [`drive`] acts: set the weight, measure, judge, next.
+//! decision), [`proof`] (is the split what was asked), [`power`] (what can be detected, and when),
+//! [`journal`] and [`view`]. [`CanaryRun`] acts: make room, set the weight, measure, judge, next.
 
 pub mod cluster;
 mod error;

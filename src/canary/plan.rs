@@ -27,7 +27,7 @@ pub enum OnUndecided {
     Hold,
 }
 
-/// What is done when nobody at a terminal can be asked.
+/// What is done on a signal that does not come from a person at a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInterrupt {
@@ -45,7 +45,7 @@ pub struct Plan {
     pub promote: bool,
     /// A/B: measure and report, but act on no decision.
     pub hold: bool,
-    /// A/B by a header: who sends it meets the candidate, all others live; the only step is 0.
+    /// A/B: requests with this header go to the candidate, all others to live; the only step is 0.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<HeaderMatch>,
     /// Longest time for one step.
@@ -84,10 +84,12 @@ pub enum PlanError {
     TooMany(usize),
     #[error("a weight of 0% compares by probes only, and --probe-rate 0 turns them off")]
     NoEvidence,
-    #[error("--hold acts on no decision, so it cannot go with --promote or with steps")]
+    #[error(
+        "--hold keeps the share whatever the result, so it cannot be combined with --promote or --steps"
+    )]
     HoldActs,
     #[error(
-        "--match sends by a header, not by shares: it goes with --hold, without a weight or steps"
+        "--match routes by a header, not by a share: it needs --hold and takes no --weight or --steps"
     )]
     MatchShares,
     #[error("{what} must be {range}")]

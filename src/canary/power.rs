@@ -1,4 +1,4 @@
-//! What a canary can see, and when: said before anything moves.
+//! The smallest change that a canary can detect, and when; known before anything moves.
 
 use serde::Serialize;
 

@@ -29,7 +29,7 @@ const PROMPT_WORDS: u32 = 64;
 /// must not become its load.
 const PAIRS_MAX: usize = 8;
 
-/// Pairs refused in a row by live, after which it is no use to go on.
+/// Pairs refused in a row by live, after which probes end.
 const REFUSED_MAX: u32 = 5;
 
 /// What came of one pair of probes.
@@ -166,7 +166,7 @@ pub fn start(
     }
 }
 
-/// Both at once, so that both meet the same minute; who goes first alternates.
+/// Both at once, so that both meet the same load; which is sent first alternates.
 async fn pair(transport: &ProbeTransport, bodies: &Pair<Body>, live_first: bool) -> Probed {
     let send = |arm: Arm| transport.send(arm, &bodies[arm]);
     let (live, candidate): (ProbeAnswer, ProbeAnswer) = if live_first {
@@ -179,7 +179,7 @@ async fn pair(transport: &ProbeTransport, bodies: &Pair<Body>, live_first: bool)
         return Probed::Misrouted;
     }
     match live.status {
-        // The request itself is not what this server takes; that says nothing about versions.
+        // The server does not accept such requests at all, which tells nothing about versions.
         Some(status @ (400 | 401 | 403 | 404 | 405 | 422)) => Probed::Refused { status },
         _ => Probed::Pair(ProbePair {
             ended_ms: now_ms(),

@@ -2,7 +2,7 @@
 
 use super::{
     evidence::MetricEvidence,
-    judge::{EvidenceSummary, Subject},
+    judge::{EvidenceSummary, SAMPLES_MIN, Subject},
     pair::Arm,
     state::RunState,
 };
@@ -13,7 +13,7 @@ pub(super) fn reason_of(signals: Signals) -> &'static str {
     match signals.ended_by {
         Some(EndedBy::Terminate) => "interrupted by SIGTERM",
         Some(EndedBy::HangUp) => "interrupted by SIGHUP",
-        Some(EndedBy::OutputClosed) => "interrupted: nobody reads the output",
+        Some(EndedBy::OutputClosed) => "interrupted: the output was closed",
         None => "interrupted by Ctrl-C",
     }
 }
@@ -28,16 +28,45 @@ impl RunState {
     pub(super) fn out_of_time(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
         format!(
-            "not decided within {waited} s: {}{}",
+            "not decided within {waited} s: {}{}{}",
             self.seen(),
+            self.lacking(),
             self.astray()
         )
+    }
+
+    /// The evidence that is missing for "not worse".
+    fn lacking(&self) -> String {
+        let Some(summary) = self.summary() else {
+            return String::new();
+        };
+        let threshold = summary.ln_threshold;
+        let of = |(name, metric): (&str, &MetricEvidence)| {
+            if metric.samples > 0 && metric.samples < SAMPLES_MIN {
+                Some(format!(
+                    "{name} has {} of {SAMPLES_MIN} samples",
+                    metric.samples
+                ))
+            } else if metric.samples > 0 && metric.ln_e_not_worse < threshold {
+                let (has, needs) = (metric.ln_e_not_worse.exp(), threshold.exp());
+                Some(format!("{name} has e={has:.1} of {needs:.0} for not worse"))
+            } else {
+                None
+            }
+        };
+        let metrics = [("ttft", &summary.ttft), ("tpot", &summary.tpot)];
+        let lacking: Vec<_> = metrics.into_iter().filter_map(of).collect();
+        if lacking.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", lacking.join(", "))
+        }
     }
 
     /// Where requests are not split as was asked.
     fn astray(&self) -> String {
         if let Some(header) = self.proof().wrong_match() {
-            return format!("; requests are not sent by {header} as asked");
+            return format!("; the gateway does not route requests by {header} as asked");
         }
         self.proof()
             .wrong_share()
@@ -123,7 +152,7 @@ impl RunState {
     }
 }
 
-/// `e=1240`, or a power of ten where nobody reads the digits.
+/// `e=1240`, or a power of ten where the digits tell nothing.
 fn e_value(ln_e: f64) -> String {
     if ln_e < 1e6f64.ln() {
         format!("e={:.0}", ln_e.exp())

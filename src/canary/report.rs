@@ -43,7 +43,7 @@ pub fn page(ending: &CanaryResult, state: &RunState) -> String {
     }
     page.heading("Evidence");
     page.paragraph(
-        "How many times likelier than the opposite allows; at its limit it is decided. It holds at every look, so watching it changes nothing.",
+        "The e-value of each side: how many times likelier the data is than the opposite hypothesis allows. A side is decided when its e-value reaches the limit. The limit holds at any time, so watching changes nothing. Worse: slower at all. Not worse: slower by less than the margin.",
     );
     for (name, subject) in [
         ("TTFT", Subject::Ttft),
@@ -141,9 +141,9 @@ fn facts(page: &mut Page, ending: &CanaryResult, state: &RunState) {
         (
             "latencies shown",
             if state.tally.shows_probes() {
-                "of the probes: people sent too little".to_owned()
+                "of the probes: users sent too few requests".to_owned()
             } else {
-                "of people's requests".to_owned()
+                "of users' requests".to_owned()
             },
         ),
         (
@@ -171,7 +171,7 @@ fn table(page: &mut Page, ending: &CanaryResult) {
             shown(version.tpot_ms.p95),
         ]
     };
-    page.heading("What users felt");
+    page.heading("Both versions");
     page.table(
         &[
             "version",

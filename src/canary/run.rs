@@ -108,7 +108,7 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
         let before = split.clone();
         let driven = self.drive(journal, split).await;
         if driven.is_err() && is_unmoved(&before) {
-            // Where the write may have been made, or somebody else wrote, the pods stay.
+            // If a write took effect, or another writer was first, the pods stay.
             let now = self.traffic.read().await;
             if now.is_ok_and(|now| now.says_the_same(&before)) {
                 self.end_brought_up(&journal.candidate).await;
@@ -371,7 +371,7 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
 
     /// Whether the split still is what this run has written.
     async fn check(&self, split: &Split) -> Result<(), Error> {
-        // One failed read is no news: the measuring says so where it lasts.
+        // One failed read proves nothing: the measure reports an absence that lasts.
         let Ok(now) = self.traffic.read().await else {
             return Ok(());
         };

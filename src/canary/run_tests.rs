@@ -91,7 +91,8 @@ async fn out_of_time_goes_back_to_the_weight_of_before_or_stays_on_demand() {
             (Verdict::Undecided, weight)
         );
         assert!(
-            ending.reason.contains("not decided within 15 s"),
+            ending.reason.contains("not decided within 15 s")
+                && ending.reason.contains(" of 300 for not worse"),
             "{}",
             ending.reason
         );
@@ -285,7 +286,7 @@ async fn a_gateway_that_does_not_heed_the_header_is_said_in_the_result() {
         let ending = scene.ending(&mut measure).await;
         let told = ending
             .reason
-            .contains("not sent by header:x-beta=1 as asked");
+            .contains("does not route requests by header:x-beta=1");
         assert_eq!(told, !heeds, "{}", ending.reason);
         let events = scene.events.lock().unwrap();
         let news: Vec<_> = events

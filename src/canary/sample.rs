@@ -147,7 +147,7 @@ impl BlockAggregator {
 
 /// Where live's latencies lie. What is far outside is pulled to the edge, so that one
 /// stalled request does not outweigh a minute; a failed request ranks last: at the upper
-/// edge, so that fast errors never look like good latency.
+/// edge, so that fast errors never pass for good latency.
 #[derive(Debug)]
 struct LatencyRange {
     /// Live's latencies, counted in classes of 5%.

@@ -122,7 +122,7 @@ impl RunState {
         )
     }
 
-    /// Whether too little will come to decide anything, said before anything moves.
+    /// Why too few requests are expected to decide anything, if so; known before anything moves.
     pub fn too_quiet(&self, weight: Weight) -> Option<String> {
         let rate = self.history_per_s * weight.fraction() + self.journal.plan.probe_rate;
         // How many carry a header is not known before.
@@ -163,7 +163,7 @@ impl RunState {
             self.aggregator.add(seen.sample());
             // What began before the weight was set was split by another one.
             if seen.started_ms >= self.step_ms {
-                // By a header there is no share to prove, only one to tell.
+                // A match asks for no share, so there is one to report but none to prove.
                 self.proof.add(if self.proof.is_by_header() {
                     Share::of(seen.arm)
                 } else {
@@ -212,8 +212,8 @@ impl RunState {
         }))
     }
 
-    /// The decision on the step, with a reason; a split that is not what was asked is no base
-    /// for a good decision, but a bad one stands.
+    /// The decision on the step, with its reason. While the split is not what was asked, "not
+    /// worse" is withheld; "worse" stands.
     pub fn decision(&self) -> Option<(Decision, String)> {
         let summary = self.summary.as_ref()?;
         match summary.decision {

@@ -51,7 +51,7 @@ pub struct MetricView {
     /// The candidate's p50 and p95 over the last minute.
     pub spark_p50: Vec<Option<f64>>,
     pub spark_p95: Vec<Option<f64>>,
-    /// Change of the candidate as fractions: estimate, low and high at 95%, at every look.
+    /// Change of the candidate as fractions: estimate, low and high of an interval that holds at any time (95%).
     pub change: Option<[f64; 3]>,
 }
 

@@ -1,4 +1,4 @@
-//! `infer canary`: a share of the traffic to the wanted version, and back if users would feel it.
+//! `infer canary`: shifts a share of the traffic to the wanted version, compares, goes on or back.
 
 mod open;
 mod session;
@@ -30,23 +30,25 @@ use crate::{
     weight::Weight,
 };
 
-/// Shift traffic to the wanted version, compare what users feel, and go on or back
+/// Shift traffic to the wanted version, compare it with the live one, and go on or back
 ///
-/// The wanted version comes up beside the live one and gets its share. Both versions' time to
-/// first token, time per token and errors are compared while you watch, by a test that holds at
-/// every look: not worse by the margin → held (or promoted); worse → rolled back, exit code 3.
+/// The wanted version (the candidate) starts beside the live one and gets its share of the
+/// requests. A sequential test compares both versions' time to first token, time per token and
+/// errors, and may be watched without changing its result. Candidate not worse by the margin:
+/// held, or promoted. Candidate worse: rolled back, exit code 3.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   infer canary --weight 10                   held at 10% if not worse
-  infer canary --weight 10 --promote         goes on to 100%
-  infer canary --steps 5,25,100 --for 15m
-  infer canary promote                       after a held one; also: status, resume, abort
-  infer canary --hold --match header:beta=1  A/B: who sends the header meets it
+  infer canary --weight 10 --promote         goes on to 100% if not worse
+  infer canary --steps 5,25,100 --for 15m    one comparison at each share
+  infer canary promote                       a held canary to 100%; also: status, resume, abort
+  infer canary --hold --match header:beta=1  A/B: requests with the header go to the candidate
 
-Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 somebody else is at it.
-Ctrl-C freezes the weight and leaves; a second one rolls back.")]
+Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 another operator holds the
+release; 130 interrupted. Ctrl-C freezes the weight and exits; a second Ctrl-C rolls back. The same
+command takes over a canary whose process was killed.")]
 pub struct CanaryArgs {
     #[command(subcommand)]
     open: Option<open::Open>,
@@ -58,44 +60,44 @@ pub struct CanaryArgs {
 struct StartArgs {
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Share of the traffic for the candidate, in percent; 0 compares by probes only
+    /// The candidate's share of the requests, in percent; 0 compares by probes alone
     #[arg(long, value_name = "PERCENT", conflicts_with = "steps")]
     weight: Option<Weight>,
-    /// Shares to pass through, such as 5,25,100; ending in 100 promotes
+    /// Rising shares, each compared in turn, such as 5,25,100; a last one of 100 promotes
     #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
     steps: Vec<Weight>,
-    /// Longest time for each share, such as 90s or 10m
+    /// Time limit for the comparison at each share, such as 90s or 10m
     #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = values::duration)]
     step_limit: std::time::Duration,
-    /// Slower by this much is worse
+    /// Not worse means: shown to be slower by less than this (worse: shown to be slower at all)
     #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = values::percent)]
     margin: f64,
-    /// Give the candidate everything once it is not worse
+    /// Give the candidate all requests once it is not worse
     #[arg(long)]
     promote: bool,
-    /// A/B: compare and report, but act on nothing until the time is over
+    /// A/B: compare until the time limit, then keep the share whatever the result
     #[arg(long)]
     hold: bool,
-    /// A/B: requests with this header go to the candidate, all others to live
+    /// A/B: requests with this header go to the candidate, all others to the live version
     #[arg(long = "match", value_name = "header:NAME=VALUE", requires = "hold",
           conflicts_with_all = ["weight", "steps", "promote"])]
     matches: Option<HeaderMatch>,
-    /// Pairs of probes a second: the same prompt to both versions; 0 turns them off
+    /// Paired probes a second: infer sends the same prompt to both versions; 0 turns them off
     #[arg(long, value_name = "RATE", default_value_t = 2.0)]
     probe_rate: f64,
-    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    /// Prompts for the probes, as JSON lines [default: built-in prompts]
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
-    /// What to do when the time is over without a decision
+    /// What to do at the time limit without a decision
     #[arg(long, value_enum, default_value_t = values::Undecided::Restore)]
     on_undecided: values::Undecided,
-    /// What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal
+    /// What to do on SIGTERM, on SIGHUP, or on Ctrl-C without a terminal
     #[arg(long, value_enum, default_value_t = values::Interrupted::RollBack)]
     on_interrupt: values::Interrupted,
-    /// How much a version's latency drifts by itself; learned if left out
+    /// Drift of a version's latency without any change [default: learned from the live version]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
     pool_noise: Option<f64>,
-    /// A version that is up already, instead of the wanted one
+    /// The candidate: a version that is up already [default: the version that infer.yaml describes]
     #[arg(long, value_name = "VERSION", conflicts_with = "image")]
     version: Option<VersionId>,
     /// Image to serve instead of infer.yaml's; with a digest, infer.lock is not asked
@@ -298,8 +300,8 @@ async fn wanted(
     let Some(spec) = &release.spec else {
         let waiting = split.candidate.clone().map(|waiting| (waiting, false));
         return waiting.ok_or_else(|| {
-            Failure::usage("no infer.yaml says which version is wanted")
-                .hint("run it beside infer.yaml, or name a version that is up with --version")
+            Failure::usage("no candidate is named: there is no infer.yaml here and no --version")
+                .hint("run it in the folder of infer.yaml, or name a version that is up with --version")
         });
     };
     let wanted = Resolved::new(spec, args.image.as_ref(), args.lock.as_deref())?;

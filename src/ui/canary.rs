@@ -1,4 +1,4 @@
-//! How a canary looks while it runs: the live comparison, or one line a change.
+//! What is shown of a canary while it runs: the live comparison, or one line a change.
 
 mod answer;
 
@@ -116,7 +116,7 @@ impl Show for Event {
                 paint.bold("match")
             )),
             Self::MatchProven { header, probes } => screen.line(&format!(
-                "sent as asked: {} with {header} and without arrived where they should",
+                "match as asked: {} with {header} and without it reached the right version",
                 count(u64::from(*probes), "request")
             )),
             Self::MatchWrong {
@@ -133,7 +133,7 @@ impl Show for Event {
                 measured(share)
             )),
             Self::Lost { requests } => screen.warn(&format!(
-                "{requests} requests were overwritten before they were read; they are not judged"
+                "{requests} requests were overwritten before they were read and are not compared"
             )),
             Self::View(view) => screen.live(&lines(view, screen.width(), paint)),
             Self::Decided {
@@ -180,12 +180,12 @@ impl Show for Event {
 }
 
 fn misrouted(header: &HeaderMatch, with_it: bool, without_it: bool) -> String {
-    let who = match (with_it, without_it) {
+    let which = match (with_it, without_it) {
         (true, true) => "requests with it and without it",
         (true, false) => "requests with it",
         (false, _) => "requests without it",
     };
-    format!("not sent by {header} as asked: {who} do not reach the version they should")
+    format!("the gateway does not route by {header} as asked: {which} reach the wrong version")
 }
 
 fn named(event: &str, value: Value) -> Value {
@@ -236,18 +236,18 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
     ];
     if begun.matches.is_some() {
         lines.push(
-            "  who sends the header may ask for other things than who does not: only probes \
-             compare like with like"
+            "  users who send the header may send other prompts than the rest: only the probes \
+             compare the same prompts"
                 .to_owned(),
         );
     }
     lines.extend(begun.detectable.map(|detectable| {
         let margin = detectable.margin_after_s.map_or_else(
-            || "not within the time".to_owned(),
+            || "not within the time limit".to_owned(),
             |after_s| format!("after about {after_s:.0} s"),
         );
         format!(
-            "  can see a change of {} by {:.0} s; the margin of {:.0}% {margin}",
+            "  detects a change of {} within {:.0} s; the margin of {:.0}% {margin}",
             percent(detectable.smallest_change),
             detectable.by_s,
             begun.rules.margin * 100.0,

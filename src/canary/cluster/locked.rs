@@ -13,7 +13,7 @@ use crate::{
     traffic::{self, Change, Router, Split},
 };
 
-/// Longest wait for a look at the split.
+/// Longest wait for a read of the split.
 const READ_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub struct Locked<'a> {

@@ -31,7 +31,7 @@ const PENDING_MS: u64 = 6_000;
 /// Times per token kept until their requests are counted; beyond it the oldest go.
 const TPOT_MAX: usize = 2_000;
 
-/// Readings in a row without a single pod's answer, after which it is said.
+/// Readings in a row without a single pod's answer, after which it is reported.
 const SILENT_MAX: u32 = 10;
 
 pub(super) struct ClusterMeasure {
@@ -41,9 +41,9 @@ pub(super) struct ClusterMeasure {
     figures: Pair<ServerFigures>,
     counted: Pair<CountedRequests>,
     silent: u32,
-    /// Whether it was said that an engine exports no latencies.
+    /// Whether it was reported that an engine exports no latencies.
     told: bool,
-    /// What people should know from before the run.
+    /// What the operator should know from before the run.
     notes: Vec<String>,
 }
 
@@ -117,7 +117,7 @@ impl ClusterMeasure {
             match probed {
                 SplitProbed::Answered(probe) => reading.split_probes.push(probe),
                 SplitProbed::Unnamed => reading.notes.push(
-                    "answers through the gateway do not say which version they come from: \
+                    "answers through the gateway carry no x-infer-version header: \
                      the split cannot be proven"
                         .to_owned(),
                 ),

@@ -26,7 +26,7 @@ const PAGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Pods asked at once: the API server has others to serve.
 const PODS_AT_ONCE: usize = 16;
 
-/// Readings between two looks at which pods there are.
+/// Readings between two lists of the pods.
 const PODS_EVERY: u32 = 5;
 
 /// What all pods of one version did between two readings.

@@ -20,15 +20,15 @@ use crate::{
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Open {
-    /// Show the open canary; exit code 4 where nobody is at it any more
+    /// Show the open canary; exit code 4 if its process is gone
     #[command(after_help = "Example:\n  infer canary status chat")]
     Status(OpenArgs),
-    /// Take an open canary over where it stopped
+    /// Continue an open canary at the step where it stopped
     Resume(ResumeArgs),
-    /// Give the candidate everything, without a judgement
+    /// Give the candidate all requests, without a comparison
     #[command(after_help = "Example:\n  infer canary promote chat")]
     Promote(OpenArgs),
-    /// End the canary: the candidate gets nothing any more
+    /// End the canary: the live version gets all requests again
     #[command(after_help = "Example:\n  infer canary abort chat")]
     Abort(OpenArgs),
 }
@@ -44,7 +44,7 @@ pub(super) struct OpenArgs {
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    /// Prompts for the probes, as JSON lines [default: built-in prompts]
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
     /// Also write the comparison as one HTML file
@@ -122,7 +122,10 @@ async fn end(
     let held = ground.hold(journal.run_id.clone()).await?;
     let promote = verdict == Verdict::Promoted;
     let (weight, reason) = if promote {
-        (Weight::ALL, "promoted by its operator, without a judgement")
+        (
+            Weight::ALL,
+            "promoted by its operator, without a comparison",
+        )
     } else {
         (Weight::ZERO, "aborted by its operator")
     };

@@ -19,7 +19,7 @@ const PROMPTS_BYTES_MAX: u64 = 256 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Undecided {
-    /// Back to the weight of before the run
+    /// The weight from before the run
     Restore,
     /// The weight stays
     Hold,
@@ -36,7 +36,7 @@ impl From<Undecided> for OnUndecided {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Interrupted {
-    /// The candidate gets nothing any more
+    /// The live version gets all requests again
     RollBack,
     /// The weight stays, for `infer canary resume`
     Freeze,
