@@ -16,7 +16,6 @@ const ENVIRONMENTS: [(&str, &str); 2] = [("chat-vllm", "prod"), ("llama-cpp", "c
 
 #[test]
 fn every_example_renders_to_the_manifests_beside_it() {
-    let mut count = 0;
     for folder in folders() {
         let file = folder.join("infer.yaml");
         let mut args = vec!["render".into(), "--file".into(), file.into_os_string()];
@@ -30,9 +29,7 @@ fn every_example_renders_to_the_manifests_beside_it() {
         }
         let ran = Workplace::new().run(args).expect_code(0);
         assert_equal_or_update(&folder.join("manifests.yaml"), &ran.stdout());
-        count += 1;
     }
-    assert_eq!(count, 4);
 }
 
 #[test]
@@ -71,14 +68,15 @@ fn rules() -> Vec<Value> {
     rules.flatten().cloned().collect()
 }
 
-/// Folders with an `infer.yaml` that needs no building; the quickstart runs on its own.
+/// Every folder below `examples/` has an `infer.yaml`; the quickstart writes its own as it runs.
 fn folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("examples"))
-        .expect("examples")
+    let entries = fs::read_dir(root().join("examples")).expect("examples");
+    let mut folders: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.join("infer.yaml").exists() && !path.ends_with("quickstart"))
+        .filter(|path| path.is_dir() && !path.ends_with("quickstart"))
         .collect();
     folders.sort();
+    assert!(!folders.is_empty());
     folders
 }
 
