@@ -55,7 +55,7 @@ impl VersionId {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no version: a version is v and 9 hex digits, like v3c1f2a90b")]
+#[error("{0:?} is not a version: a version is v and 9 hex digits, like v3c1f2a90b")]
 pub struct VersionIdError(String);
 
 impl FromStr for VersionId {

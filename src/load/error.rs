@@ -6,7 +6,7 @@ use super::{fault::Failed, fault::Fault, prompt::PromptError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{url:?} is no server address: {reason}")]
+    #[error("{url:?} is not a server address: {reason}")]
     Url { url: String, reason: String },
     #[error("cannot read certificates from {}", path.display())]
     Ca { path: PathBuf, source: io::Error },
@@ -18,7 +18,7 @@ pub enum Error {
     Prompts { path: PathBuf, source: PromptError },
     #[error("cannot reach {url}")]
     Unreachable { url: String, source: Failed },
-    #[error("{url} does not say which model it serves")]
+    #[error("{url} does not list the model that it serves")]
     NoModel { url: String, source: Failed },
     #[error("{url} serves {} models: {}", models.len(), models.join(", "))]
     ManyModels { url: String, models: Vec<String> },

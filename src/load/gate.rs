@@ -1,4 +1,4 @@
-//! SLO gates against figures (pure).
+//! Judges SLO gates by the figures of a run (pure).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ impl Figures {
     }
 
     /// Median TTFT, or of the whole request where nothing is streamed.
-    pub(super) fn felt_p50_ms(&self) -> Option<f64> {
+    pub(super) fn user_p50_ms(&self) -> Option<f64> {
         let median = |values: &Values| values.stat(Stat::Quantile(0.5)).ok();
         median(&self.latencies.ttft).or_else(|| median(&self.latencies.e2e))
     }

@@ -4,7 +4,7 @@
 //! [`Measured`] records, which [`Measured::summarize`] turns into the [`Summary`]
 //! that pipelines read. Pure, and used by the local gateway and by canaries too:
 //! [`sse`] (bytes → events), [`timing`] (one answer's bytes and arrival instants →
-//! what its user felt, or why it failed), [`quantile`], and [`prometheus`] (a server's
+//! the latencies that its user saw, or why it failed), [`quantile`], and [`prometheus`] (a server's
 //! own `/metrics`). [`Client`] sends one
 //! request and times it.
 

@@ -22,7 +22,9 @@ pub enum Arrival {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no arrival: use constant, poisson or gamma:S with S from 0.01 to 1000")]
+#[error(
+    "{0:?} is not an arrival process: use constant, poisson or gamma:S with S from 0.01 to 1000"
+)]
 pub struct ArrivalError(String);
 
 impl FromStr for Arrival {
@@ -57,7 +59,7 @@ impl fmt::Display for Arrival {
 pub struct Rate(f64);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no rate: use requests per second, above 0 and at most 1000000")]
+#[error("{0:?} is not a rate: use requests per second, above 0 and at most 1000000")]
 pub struct RateError(String);
 
 impl Rate {

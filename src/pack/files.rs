@@ -1,4 +1,4 @@
-//! The list of files that a layer's descriptor carries, so that nobody has to fetch a
+//! The list of files that a layer's descriptor carries, so that no reader has to fetch a
 //! layer to know what is in it.
 
 use serde::{Deserialize, Serialize};

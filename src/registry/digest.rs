@@ -18,7 +18,7 @@ const HEX_DIGITS: [u8; 16] = *b"0123456789abcdef";
 const SHORT_HEX_DIGITS: usize = 12;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no digest: a digest is sha256: and 64 hex digits 0-9 a-f")]
+#[error("{0:?} is not a digest: a digest is sha256: and 64 hex digits 0-9 a-f")]
 pub struct DigestError(String);
 
 impl Digest {

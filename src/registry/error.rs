@@ -6,7 +6,7 @@ use super::{digest::Digest, refusal::Refusal};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{} is no OCI image layout", dir.display())]
+    #[error("{} is not an OCI image layout", dir.display())]
     NotALayout { dir: PathBuf, source: io::Error },
     #[error("{} has no {tag}", dir.display())]
     NoSuchTag {

@@ -88,7 +88,7 @@ impl Layout {
         let layout = Self {
             dir: dir.to_owned(),
         };
-        // Two may be making it at once: under the lock, who comes second finds it made.
+        // Two processes may be making it at once: under the lock, the second one finds it made.
         let _lock = layout.lock()?;
         remove_half_written(dir);
         if !dir.join(INDEX).exists() {
@@ -340,7 +340,7 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
 fn remove_half_written(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name()) {
-            // One that stays is refused by nothing and harms nobody.
+            // One that stays is harmless: nothing reads it.
             drop(fs::remove_file(entry.path()));
         }
     }
@@ -372,7 +372,7 @@ fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     let found = fs::metadata(path)?;
     if !found.is_file() || found.len() > DOCUMENT_BYTES_MAX {
         return Err(io::Error::other(format!(
-            "{} is no file of at most {DOCUMENT_BYTES_MAX} bytes",
+            "{} is not a file of at most {DOCUMENT_BYTES_MAX} bytes",
             path.display()
         )));
     }

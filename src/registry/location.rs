@@ -43,7 +43,7 @@ pub enum LocationError {
     NoRegistry(String),
     #[error("{0:?} names no folder: write oci:DIR or oci:DIR:TAG")]
     NoFolder(String),
-    #[error("{0:?} is no tag: a tag is 1 to 128 of a-z, A-Z, 0-9, _, - and .")]
+    #[error("{0:?} is not a tag: a tag is 1 to 128 of a-z, A-Z, 0-9, _, - and .")]
     Tag(String),
     #[error("{0:?} does not end in a digest: after @ comes sha256: and 64 hex digits")]
     Digest(String),

@@ -14,7 +14,7 @@ pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 pub type Annotations = BTreeMap<String, String>;
 
-/// Names a blob or manifest and says what is in it.
+/// Names a blob or manifest and describes its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {

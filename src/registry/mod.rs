@@ -1,6 +1,6 @@
 //! Where packed models lie: registries and OCI image layouts.
 //!
-//! [`Location`] says where, [`Store`] opens it. Everything is named by [`Digest`] and
+//! A [`Location`] names the place, a [`Store`] opens it. Everything is named by [`Digest`] and
 //! checked against it when read.
 
 mod blob_writer;

@@ -30,7 +30,7 @@ pub struct Reference {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no image reference: {reason}")]
+#[error("{text:?} is not an image reference: {reason}")]
 pub struct ReferenceError {
     text: String,
     reason: &'static str,
@@ -123,7 +123,7 @@ impl FromStr for Reference {
             None => (DOCKER_HUB, rest),
         };
         if !is_host(registry) {
-            return Err(fail("the part before the first / is no host name"));
+            return Err(fail("the part before the first / is not a host name"));
         }
         let (path, tag) = match rest.split_once(':') {
             Some((path, tag)) if is_tag(tag) => (path, Some(tag.to_owned())),

@@ -40,7 +40,7 @@ pub(super) struct Engine {
     fatal: watch::Sender<Option<Ended>>,
 }
 
-/// Why a simulated server is no more.
+/// Why a simulated server has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It was stopped; so many connections were cut because they outlived the limit.

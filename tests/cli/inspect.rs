@@ -35,7 +35,7 @@ fn facts_layers_and_files_are_shown_without_reading_a_layer() {
 fn what_is_not_there_is_said_with_what_is() {
     let place = Workplace::new();
     let ran = place.run(["inspect", "oci:image"]).expect_code(2);
-    assert!(ran.stderr().contains("image is no OCI image layout"));
+    assert!(ran.stderr().contains("image is not an OCI image layout"));
     tiny_model(&place.join("m"));
     place
         .run(["pack", "m", "--to", "oci:image:v1"])

@@ -134,14 +134,14 @@ fn an_image_that_is_not_there_is_told_with_what_is() {
     assert_ran!(run("unpack oci:./nowhere --into other"), @r#"
     exit 2
     --- stderr
-    error: ./nowhere is no OCI image layout
+    error: ./nowhere is not an OCI image layout
     caused by: No such file or directory (os error 2)
     hint: `infer pack MODEL --to oci:./nowhere` makes one
     "#);
     assert_ran!(run("verify oci:./nowhere"), @r#"
     exit 2
     --- stderr
-    error: ./nowhere is no OCI image layout
+    error: ./nowhere is not an OCI image layout
     caused by: No such file or directory (os error 2)
     hint: `infer pack MODEL --to oci:./nowhere` makes one
     "#);

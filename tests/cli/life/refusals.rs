@@ -84,7 +84,7 @@ fn a_live_release_refuses_what_it_cannot_do() {
     assert_ran!(release.run("rollback --to latest"), @r#"
     exit 2
     --- stderr
-    error: invalid value 'latest' for '--to <VERSION>': "latest" is no version: a version is v and 9 hex digits, like v3c1f2a90b
+    error: invalid value 'latest' for '--to <VERSION>': "latest" is not a version: a version is v and 9 hex digits, like v3c1f2a90b
 
     For more information, try '--help'.
     "#);
