@@ -11,7 +11,7 @@ use crate::slo::{Gate, Stat, Subject};
 
 /// Everything a gate may ask about.
 #[derive(Debug, Clone)]
-pub struct Figures {
+pub(super) struct Figures {
     pub latencies: PerMetric<Values>,
     /// Requests that ended, without those given up by an interrupt.
     pub requests: u64,
@@ -38,7 +38,7 @@ pub struct GateResult {
 }
 
 impl Figures {
-    pub fn judge(&self, gate: &Gate) -> GateResult {
+    pub(super) fn judge(&self, gate: &Gate) -> GateResult {
         let (n, value) = match gate.subject {
             Subject::Latency(metric, stat) => {
                 let values = &self.latencies[metric];

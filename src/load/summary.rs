@@ -16,7 +16,7 @@ use super::{
 use crate::slo::{Gate, Metric};
 
 /// Least share of the offered load that must have been sent.
-pub const DELIVERED_MIN: f64 = 0.995;
+pub(super) const DELIVERED_MIN: f64 = 0.995;
 
 /// Client-added latency above this, and above 1% of what is measured, makes a run invalid.
 const ADDED_MS_MAX: f64 = 1.0;

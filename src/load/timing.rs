@@ -153,11 +153,6 @@ impl Stream {
         self.seen.malformed.is_some()
     }
 
-    /// Gaps so far, where they are kept.
-    pub fn gaps_us(&self) -> &[u32] {
-        &self.seen.gaps_us
-    }
-
     pub fn into_gaps_us(self) -> Vec<u32> {
         self.seen.gaps_us
     }

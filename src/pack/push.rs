@@ -59,6 +59,8 @@ pub async fn pack(
     let started = Instant::now();
     job.check_room().await?;
     let knowns = job.put_layers(interrupt, on_event).await?;
+    let cache = job.cache.clone();
+    drop(tokio::task::spawn_blocking(move || cache.prune()).await);
     let stored: Vec<_> = job
         .plan
         .layers

@@ -23,7 +23,7 @@ use super::{
 use crate::file::write_atomically;
 
 /// Largest manifest, config or `index.json` that is read (distribution's own bound).
-pub const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(super) const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How long another process may hold `index.json`: it replaces one small file meanwhile.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(20);

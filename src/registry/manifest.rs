@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{digest::Digest, media_type};
 
 /// The annotation of `index.json` that names a manifest in an OCI layout.
-pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 pub type Annotations = BTreeMap<String, String>;
 

@@ -19,20 +19,16 @@ mod store;
 mod verified;
 
 pub use self::{
-    blob_writer::BlobWriter,
     digest::{Digest, DigestError},
     error::Error,
-    layout::{DOCUMENT_BYTES_MAX, Layout},
+    layout::Layout,
     location::{LayoutPath, Location, LocationError},
     manifest::{
-        Annotations, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, REF_NAME,
-        RootFs, SchemaVersion,
+        Annotations, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, RootFs,
     },
     options::Options,
-    reference::{Reference, ReferenceError, is_tag},
-    refusal::{Reason, Refusal},
-    remote::Remote,
+    reference::{Reference, ReferenceError},
+    refusal::Reason,
     source::{BlobOutcome, BlobSource, Transfer},
-    store::{BlobReader, Store},
-    verified::Verified,
+    store::Store,
 };

@@ -22,7 +22,7 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::Serialize;
 
 /// Tokens in one KV block, as in vLLM.
-pub const KV_BLOCK_TOKENS: u32 = 16;
+pub(super) const KV_BLOCK_TOKENS: u32 = 16;
 
 /// How far apart the points are between which drift moves.
 const DRIFT_STEP: Duration = Duration::from_secs(15);

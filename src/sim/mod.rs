@@ -21,9 +21,9 @@ use serde::Serialize;
 
 pub use self::{
     faults::Faults,
-    law::{Broken, KV_BLOCK_TOKENS, Law},
+    law::{Broken, Law},
     metrics::Totals,
-    server::{Ended, Handle, Server},
+    server::{Ended, Server},
 };
 
 /// On every response, with the value `true`.
