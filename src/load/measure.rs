@@ -127,7 +127,8 @@ pub struct Latency {
 }
 
 /// The quantiles that results hold.
-pub(super) const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+pub(super) const QUANTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
 impl Latency {
     pub fn of(values: &Values) -> Self {

@@ -25,7 +25,11 @@ impl Contents {
     ///
     /// # Errors
     /// Nothing there, a wrong digest, or documents that are no image.
-    pub(super) async fn read(store: &Store, name: &str, wanted: Option<&str>) -> Result<Self, Error> {
+    pub(super) async fn read(
+        store: &Store,
+        name: &str,
+        wanted: Option<&str>,
+    ) -> Result<Self, Error> {
         let no_image = |why: String| Error::NotAnImage {
             image: name.to_owned(),
             why,

@@ -147,7 +147,10 @@ fn wrong_uses_exit_two_and_say_how_it_is_done() {
             "neither a folder nor a .gguf file",
         ),
         (vec!["pack", "m", "--to", "acme/chat"], "names no registry"),
-        (vec!["pack", "m", "--to", "oci:m"], "no OCI image layout"),
+        (
+            vec!["pack", "m", "--to", "oci:m"],
+            "not an OCI image layout",
+        ),
     ] {
         let ran = place.run(&args).expect_code(2);
         assert!(ran.stderr().contains(word), "{args:?}: {}", ran.stderr());
