@@ -3,6 +3,7 @@
 
 use http::Method;
 use infer::{
+    explain::{Explain as _, Kind},
     cluster::Cluster,
     interrupt::Interrupt,
     traffic::{
