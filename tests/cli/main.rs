@@ -24,6 +24,7 @@ mod pack;
 mod registry;
 mod render;
 mod route;
+mod route_faults;
 mod schema;
 mod serve;
 mod sim;
