@@ -259,7 +259,11 @@ async fn a_write_that_fails_is_the_error_and_no_version_is_ended_for_it() {
             let mut measure = FakeMeasure::new(&scene.traffic);
             measure.slower = slower;
             let error = scene.drive(&mut measure).await.unwrap_err();
-            assert_eq!(error.kind() == Kind::Conflict, fault == Fault::Conflicts, "{error}");
+            assert_eq!(
+                error.kind() == Kind::Conflict,
+                fault == Fault::Conflicts,
+                "{error}"
+            );
             assert_eq!(scene.traffic.now().weight.percent(), weight);
             let told = scene.fleet();
             assert!(

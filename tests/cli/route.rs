@@ -3,8 +3,8 @@
 
 use http::Method;
 use infer::{
-    explain::{Explain as _, Kind},
     cluster::Cluster,
+    explain::{Explain as _, Kind},
     interrupt::Interrupt,
     traffic::{
         Change, ClusterRouter, Error, Split, VersionHeader,
@@ -180,7 +180,7 @@ async fn a_route_that_argo_cd_owns_is_left_alone() {
         matches!(&error, Error::Managed { manager, .. } if manager.contains("Argo CD")),
         "{error}"
     );
-    assert!(error.is_conflict());
+    assert_eq!(error.kind(), Kind::Conflict);
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 0);
 }
 

@@ -13,6 +13,7 @@ use std::{
 use http::Method;
 use infer::{
     cluster::Cluster,
+    explain::Explain as _,
     interrupt::{EndedBy, Interrupt},
     name::VersionId,
     traffic::{
