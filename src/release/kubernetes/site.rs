@@ -159,7 +159,8 @@ impl<'a> ClusterSite<'a> {
             header,
             self.endpoint.map(ToOwned::to_owned),
         );
-        Ok(router.await?.map(Router::Cluster))
+        let router = router.await?.map(|router| router.paced(self.pace.traffic));
+        Ok(router.map(Router::Cluster))
     }
 
     async fn required_router(&self) -> Result<Router, Error> {
