@@ -120,14 +120,6 @@ fn only_the_ui_names_what_draws_and_only_yaml_names_its_parser() {
     }
 }
 
-#[test]
-fn no_source_file_is_over_four_hundred_lines() {
-    for path in sources().into_iter().chain(files_below("tests")) {
-        let lines = fs::read_to_string(&path).expect("a source").lines().count();
-        assert!(lines <= 400, "{} has {lines} lines", path.display());
-    }
-}
-
 fn sources() -> Vec<PathBuf> {
     files_below("src")
 }

@@ -270,8 +270,7 @@ async fn run(kind: Kind, case: usize, fault: Option<(usize, Fault)>) -> Vec<Valu
     }
     let stands = router(&server, kind).await.read().await.unwrap();
     assert!(stands.is_made_by(&goal), "{context}: {stands:?}");
-    let seen = seen.lock().unwrap().clone();
-    seen
+    seen.lock().unwrap().clone()
 }
 
 async fn every_write_with_every_fault(kind: Kind) {
@@ -328,9 +327,7 @@ async fn a_write_stands_where_only_its_acceptance_cannot_be_confirmed() {
 /// A controller that rejects every rule whose text holds `word`.
 fn rejecting(word: &'static str) -> Script {
     Box::new(move |call, store| {
-        let Some(route) = store.objects.get_mut(HTTP_ROUTE.path) else {
-            return None;
-        };
+        let route = store.objects.get_mut(HTTP_ROUTE.path)?;
         let rejected = route["spec"]["rules"].to_string().contains(word);
         route["status"]["parents"][0]["conditions"][0] = json!({"type": "Accepted",
             "status": if rejected { "False" } else { "True" }, "reason": "UnsupportedValue",
