@@ -527,13 +527,11 @@ impl ClusterRouter {
                     return Err(self.conflict(&self.route.last_writer(&object)));
                 }
             }
-            let patch = match before {
-                Some(before) => self.route.restore(&object, before),
-                None => {
-                    let change = Change::standing(split);
-                    self.route
-                        .patch(&object, &self.release, &change, self.header)
-                }
+            let patch = if let Some(before) = before {
+                self.route.restore(&object, before)
+            } else {
+                let (release, change) = (&self.release, Change::standing(split));
+                self.route.patch(&object, release, &change, self.header)
             };
             let patch = patch.map_err(|reason| self.refused(&reason))?;
             match self.send_patch(&object, &patch).await? {
