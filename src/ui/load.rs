@@ -46,7 +46,7 @@ impl<'a> TargetLine<'a> {
             url: target.base.as_str(),
             via: target.via.as_deref(),
             model: &target.model,
-            engine: target.engine.map(crate::load::Engine::name),
+            engine: target.engine.map(load::Engine::name),
             simulated: target.simulated,
             api: plan.shape.api.name(),
             stream: plan.shape.stream,

@@ -175,7 +175,7 @@ async fn a_route_that_argo_cd_owns_is_left_alone() {
         matches!(&error, Error::Managed { manager, .. } if manager.contains("Argo CD")),
         "{error}"
     );
-    assert!(error.is_conflict());
+    assert!(infer::explain::Explain::kind(&error) == infer::error::Kind::Conflict);
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 0);
 }
 

@@ -97,7 +97,6 @@ pub async fn drive(
         interrupt: setting.interrupt,
         router: setting.router,
         lock: setting.lock,
-        interrupt: setting.interrupt,
         on_event: setting.on_event,
     };
     let drive = Drive {
