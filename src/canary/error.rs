@@ -6,13 +6,14 @@ use crate::{
     load, local,
     name::VersionId,
     release, traffic,
+    weight::Weight,
 };
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("nothing to canary: {version} is live already")]
+    #[error("nothing to canary: {version} is the live version")]
     NothingToCanary { version: VersionId },
     #[error("a canary of {release} is open: {candidate} (run {run})")]
     Open {
@@ -34,17 +35,21 @@ pub enum Error {
     Release(#[from] release::Error),
     #[error("cannot send probes")]
     Probes(#[source] load::Error),
-    #[error("{endpoint} is no address to send probes to")]
+    #[error("{endpoint} is not a valid address for probes")]
     Endpoint {
         endpoint: String,
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("nothing has been seen of {release} for {waited_s} s")]
+    #[error("the gateway of {release} has not answered for {waited_s} s")]
     Blind {
         release: String,
         waited_s: u64,
         source: local::Error,
     },
+    #[error(
+        "interrupted while the traffic of {release} was taken back: the candidate keeps {weight}"
+    )]
+    LeftAt { release: String, weight: Weight },
 }
 
 impl Explain for Error {
@@ -61,6 +66,7 @@ impl Explain for Error {
     fn kind(&self) -> Kind {
         match self {
             Self::Open { .. } => Kind::Conflict,
+            Self::LeftAt { .. } => Kind::Interrupted,
             Self::Plan(_)
             | Self::NothingToCanary { .. }
             | Self::NoneOpen { .. }
@@ -77,6 +83,7 @@ impl Explain for Error {
             ],
             Self::NoneOpen { release } => vec![format!("infer canary {release} --weight 10")],
             Self::NotUp { .. } => vec!["bring it up with `infer deploy --no-traffic`".to_owned()],
+            Self::LeftAt { release, .. } => vec![format!("infer canary abort {release}")],
             Self::Blind { release, .. } => vec![
                 "the weight stays as it is".to_owned(),
                 format!("infer canary abort {release}"),

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     filter::PoolNoise,
-    judge::{Block, Rules, Ruling},
-    power::Reach,
-    share::Share,
+    judge::{Block, Decision, Rules},
+    power::DetectableEffect,
+    proof::Share,
     tally::Point,
     view::View,
 };
@@ -30,12 +30,12 @@ pub enum Event {
     MatchSet {
         header: HeaderMatch,
     },
-    /// `looks` requests with the header and without it arrived as asked.
+    /// `probes` requests with the header and without it arrived as asked.
     MatchProven {
         header: HeaderMatch,
-        looks: u32,
+        probes: u32,
     },
-    /// Too many of those with the header, or without it, reached the other version or nobody.
+    /// Too many of those with the header, or without it, reached the other version or none.
     MatchWrong {
         header: HeaderMatch,
         with_it: bool,
@@ -57,11 +57,20 @@ pub enum Event {
     /// Another five seconds were judged.
     Judged(Box<Judged>),
     View(Box<View>),
-    /// The ruling that ends a step.
-    Ruled {
+    /// The decision that ends a step.
+    Decided {
         weight: Weight,
-        ruling: Ruling,
+        decision: Decision,
         reason: String,
+    },
+    /// The candidate cannot carry its next weight, so it keeps the one it has.
+    NoRoom {
+        weight: Weight,
+        reason: String,
+        /// Pod, node and the engine's last words, where they are known.
+        evidence: Vec<String>,
+        /// What makes room.
+        next: Vec<String>,
     },
     /// Frozen by Ctrl-C; a second one within `again_s` rolls back.
     Frozen {
@@ -98,15 +107,15 @@ pub struct Begun {
     pub live_per_s: f64,
     pub probes_per_s: f64,
     /// Null where no request is expected at all.
-    pub reach: Option<Reach>,
+    pub detectable: Option<DetectableEffect>,
     pub simulated: bool,
 }
 
-/// All that a ruling rests on, so that it can be made again from the event log.
+/// All that a decision rests on, so that it can be made again from the event log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Judged {
     pub point: Point,
     pub block: Block,
     pub ln_threshold: f64,
-    pub ruling: Ruling,
+    pub decision: Decision,
 }

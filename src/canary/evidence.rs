@@ -155,12 +155,12 @@ pub struct Evidence {
 
 /// The evidence as figures.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Weighed {
+pub struct MetricEvidence {
     pub ln_e_worse: f64,
     pub ln_e_not_worse: f64,
-    /// Change of the candidate against live in log units, with an interval that holds at
+    /// EstimatedChange of the candidate against live in log units, with an interval that holds at
     /// every look (95%).
-    pub change: Option<Change>,
+    pub change: Option<EstimatedChange>,
     /// Candidate requests and probe pairs behind it.
     pub samples: u32,
     /// Whether traffic or probes, seen alone, point beyond the margin.
@@ -168,7 +168,7 @@ pub struct Weighed {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Change {
+pub struct EstimatedChange {
     pub estimate: f64,
     pub variance: f64,
     pub low: f64,
@@ -226,9 +226,9 @@ impl Evidence {
     }
 
     /// `margin` in log units.
-    pub fn weigh(&self, margin: f64) -> Weighed {
+    pub fn summarize(&self, margin: f64) -> MetricEvidence {
         let live = self.noise.scores();
-        Weighed {
+        MetricEvidence {
             ln_e_worse: self.mean_ln_e(&live, 1.0, 0.0),
             ln_e_not_worse: self.mean_ln_e(&live, -1.0, margin),
             change: self.change(&live),
@@ -255,7 +255,7 @@ impl Evidence {
 
     /// The more precise source's estimate, with the normal-mixture confidence sequence
     /// `Δ̂ ± √(V(V+ρ²)/ρ²·(2 ln(1/α) + ln((V+ρ²)/V)))`, α = 5% (Howard et al. 2021).
-    fn change(&self, live: &Scores) -> Option<Change> {
+    fn change(&self, live: &Scores) -> Option<EstimatedChange> {
         let sources = [&self.traffic, &self.probes];
         let (estimate, variance) = sources
             .into_iter()
@@ -265,7 +265,7 @@ impl Evidence {
         let total = variance + square;
         let half =
             (variance * total / square * (2.0 * 20f64.ln() + (total / variance).ln())).sqrt();
-        Some(Change {
+        Some(EstimatedChange {
             estimate,
             variance,
             low: estimate - half,

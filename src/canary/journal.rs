@@ -20,8 +20,6 @@ pub struct Journal {
     /// The match of before the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original_match: Option<HeaderMatch>,
-    /// The candidate of before the run, where there was one.
-    pub original_candidate: Option<VersionId>,
     pub started_ms: u64,
     /// When the weight or the state below was last written.
     pub updated_ms: u64,
@@ -54,8 +52,7 @@ impl Journal {
 
     /// The weight of the step it is in.
     pub fn weight(&self) -> Weight {
-        let steps = self.plan.steps();
-        steps.get(self.step).copied().unwrap_or_default()
+        self.plan.weight(self.step)
     }
 }
 
@@ -80,7 +77,6 @@ mod tests {
             step: 1,
             original_weight: Weight::ZERO,
             original_match: None,
-            original_candidate: None,
             started_ms: 1,
             updated_ms: 2,
             deadline_ms: 3,

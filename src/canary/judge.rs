@@ -1,10 +1,10 @@
-//! The judge: blocks in, a ruling out. It keeps no clock and reads nothing, so the same
-//! blocks always lead to the same ruling.
+//! The judge: blocks in, a decision out. It keeps no clock and reads nothing, so the same
+//! blocks always lead to the same decision.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    evidence::{Evidence, MetricBlock, Weighed},
+    evidence::{Evidence, MetricBlock, MetricEvidence},
     failures::{self, Failures, Requests},
     filter::PoolNoise,
 };
@@ -37,9 +37,9 @@ pub const SAMPLES_MIN: u32 = 30;
 /// What the judge is told beforehand.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rules {
-    /// Slower by this much is worse: 0.2 for 20%.
+    /// Not worse is shown to be slower by less than this: 0.2 for 20%.
     pub margin: f64,
-    /// Chance of any wrong ruling in the whole run.
+    /// Chance of any wrong decision in the whole run.
     pub alpha: f64,
     /// Weights that will be judged one after the other; they share α.
     pub steps: u32,
@@ -73,10 +73,10 @@ pub struct Block {
     pub candidate: Requests,
 }
 
-/// What can be said so far.
+/// What the evidence has decided so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "ruling")]
-pub enum Ruling {
+#[serde(rename_all = "kebab-case", tag = "decision")]
+pub enum Decision {
     /// Not decided.
     Open,
     Worse {
@@ -85,14 +85,14 @@ pub enum Ruling {
     NotWorse,
 }
 
-/// The evidence and the ruling at one moment.
+/// The evidence and the decision at one moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Standing {
-    pub ttft: Weighed,
-    pub tpot: Weighed,
+pub struct EvidenceSummary {
+    pub ttft: MetricEvidence,
+    pub tpot: MetricEvidence,
     pub ln_e_errors: f64,
     pub ln_threshold: f64,
-    pub ruling: Ruling,
+    pub decision: Decision,
 }
 
 /// Holds the evidence of one run.
@@ -153,55 +153,55 @@ impl Judge {
         }
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn summary(&self) -> EvidenceSummary {
         let margin = self.rules.ln_margin();
-        let (ttft, tpot) = (self.ttft.weigh(margin), self.tpot.weigh(margin));
+        let (ttft, tpot) = (self.ttft.summarize(margin), self.tpot.summarize(margin));
         let ln_e_errors = self.failures.ln_e();
         let ln_threshold = self.rules.ln_threshold();
-        Standing {
+        EvidenceSummary {
             ttft,
             tpot,
             ln_e_errors,
             ln_threshold,
-            ruling: self.rule(&ttft, &tpot, ln_e_errors),
+            decision: self.rule(&ttft, &tpot, ln_e_errors),
         }
     }
 
-    fn rule(&self, ttft: &Weighed, tpot: &Weighed, ln_e_errors: f64) -> Ruling {
+    fn rule(&self, ttft: &MetricEvidence, tpot: &MetricEvidence, ln_e_errors: f64) -> Decision {
         let threshold = self.rules.ln_threshold();
         // Errors need no quorum: each one counts for what it is.
         if ln_e_errors >= threshold {
             let subject = Subject::Errors;
-            return Ruling::Worse { subject };
+            return Decision::Worse { subject };
         }
         let latencies = [(Subject::Ttft, ttft), (Subject::Tpot, tpot)];
-        for (subject, weighed) in latencies {
-            if weighed.samples >= SAMPLES_MIN && weighed.ln_e_worse >= threshold {
-                return Ruling::Worse { subject };
+        for (subject, metric_evidence) in latencies {
+            if metric_evidence.samples >= SAMPLES_MIN && metric_evidence.ln_e_worse >= threshold {
+                return Decision::Worse { subject };
             }
         }
         let mut judged = latencies
             .into_iter()
-            .filter(|(_, weighed)| !self.is_silent(weighed))
-            .map(|(_, weighed)| weighed)
+            .filter(|(_, metric_evidence)| !self.is_silent(metric_evidence))
+            .map(|(_, metric_evidence)| metric_evidence)
             .peekable();
         let any = judged.peek().is_some();
-        let all = judged.all(|weighed| {
-            weighed.samples >= SAMPLES_MIN
-                && weighed.ln_e_not_worse >= threshold
-                && !weighed.contradicted
+        let all = judged.all(|metric_evidence| {
+            metric_evidence.samples >= SAMPLES_MIN
+                && metric_evidence.ln_e_not_worse >= threshold
+                && !metric_evidence.contradicted
         });
         if any && all && !self.fails_more() {
-            Ruling::NotWorse
+            Decision::NotWorse
         } else {
-            Ruling::Open
+            Decision::Open
         }
     }
 
     /// A metric that these requests do not have: no first token without streaming, no time
     /// per token with one token. It is not waited for.
-    fn is_silent(&self, weighed: &Weighed) -> bool {
-        weighed.samples == 0 && self.candidate.sent >= SAMPLES_MIN
+    fn is_silent(&self, metric_evidence: &MetricEvidence) -> bool {
+        metric_evidence.samples == 0 && self.candidate.sent >= SAMPLES_MIN
     }
 
     /// Errors are judged on the worse side only (one point is beyond the reach of a few
@@ -250,39 +250,39 @@ mod tests {
         }
     }
 
-    fn rulings(rules: Rules, block: &Block, count: u32) -> Vec<Ruling> {
+    fn decisions(rules: Rules, block: &Block, count: u32) -> Vec<Decision> {
         let mut judge = Judge::new(rules);
         (0..count)
             .map(|_| {
                 judge.observe(block);
-                judge.standing().ruling
+                judge.summary().decision
             })
             .collect()
     }
 
     #[test]
     fn an_equal_candidate_is_not_worse_and_a_slow_one_is() {
-        let equal = rulings(RULES, &block(0.0, 0), 40);
-        assert_eq!(equal[0], Ruling::Open);
-        assert_eq!(equal[39], Ruling::NotWorse);
-        let slow = rulings(RULES, &block(0.4, 0), 20);
+        let equal = decisions(RULES, &block(0.0, 0), 40);
+        assert_eq!(equal[0], Decision::Open);
+        assert_eq!(equal[39], Decision::NotWorse);
+        let slow = decisions(RULES, &block(0.4, 0), 20);
         let subject = Subject::Ttft;
-        assert_eq!(slow[19], Ruling::Worse { subject });
+        assert_eq!(slow[19], Decision::Worse { subject });
     }
 
     #[test]
     fn nothing_is_said_about_latency_below_thirty_candidate_samples() {
-        let fast = rulings(RULES, &block(3.0, 0), 3);
-        assert_eq!(fast[..2], [Ruling::Open; 2]);
-        assert_ne!(fast[2], Ruling::Open);
+        let fast = decisions(RULES, &block(3.0, 0), 3);
+        assert_eq!(fast[..2], [Decision::Open; 2]);
+        assert_ne!(fast[2], Decision::Open);
     }
 
     #[test]
     fn a_failing_candidate_is_worse_at_once() {
         let subject = Subject::Errors;
         assert_eq!(
-            rulings(RULES, &block(0.0, 10), 1),
-            [Ruling::Worse { subject }]
+            decisions(RULES, &block(0.0, 10), 1),
+            [Decision::Worse { subject }]
         );
     }
 
@@ -293,16 +293,16 @@ mod tests {
             judge.observe(&block(0.0, 0));
         }
         judge.observe(&block(0.0, 6));
-        assert_eq!(judge.standing().ruling, Ruling::Open);
+        assert_eq!(judge.summary().decision, Decision::Open);
     }
 
     #[test]
     fn a_metric_that_the_requests_do_not_have_is_not_waited_for() {
         let mut without = block(0.0, 0);
         without.tpot = MetricBlock::default();
-        assert_eq!(rulings(RULES, &without, 40)[39], Ruling::NotWorse);
+        assert_eq!(decisions(RULES, &without, 40)[39], Decision::NotWorse);
         without.ttft = MetricBlock::default();
-        assert_eq!(rulings(RULES, &without, 40)[39], Ruling::Open);
+        assert_eq!(decisions(RULES, &without, 40)[39], Decision::Open);
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
             judge.observe(&block(0.0, 0));
         }
         judge.begin_step();
-        assert_eq!(judge.standing().ruling, Ruling::Open);
-        assert!(judge.standing().ttft.ln_e_not_worse.abs() < 1e-9);
+        assert_eq!(judge.summary().decision, Decision::Open);
+        assert!(judge.summary().ttft.ln_e_not_worse.abs() < 1e-9);
     }
 }

@@ -9,16 +9,17 @@ use std::{
 use tokio::task::JoinSet;
 
 use super::{
-    drive::{AGAIN, Drive, Stopped},
     error::Error,
     event::Event,
     fleet::SiteFleet,
     journal::Journal,
+    pair::{Arm, Pair},
     ports::Measure,
     probe::{self, Probes, now_ms},
+    probe_transport::ProbeTransport,
     reading::{Chosen, Observed, Reading},
-    sample::{Arm, Felt},
-    way::Way,
+    run::{AGAIN, CanaryRun, RunEnd},
+    sample::Outcome,
 };
 use crate::{
     interrupt::Interrupt,
@@ -47,10 +48,10 @@ const CLIENT_CLOSED_REQUEST: u16 = 499;
 /// The local gateway's own timing, paired probes and the engines' metrics.
 pub struct LocalMeasure {
     client: Client,
-    versions: [VersionId; 2],
+    versions: Pair<VersionId>,
     after: u64,
     probes: Option<Probes>,
-    figures: Arc<Mutex<[ServerFigures; 2]>>,
+    figures: Arc<Mutex<Pair<ServerFigures>>>,
     blind_since: Option<std::time::Instant>,
     _scrape: JoinSet<()>,
 }
@@ -59,15 +60,18 @@ impl LocalMeasure {
     pub fn new(
         client: &Client,
         state: &State,
-        versions: [VersionId; 2],
+        versions: Pair<VersionId>,
         probes: Option<Probes>,
     ) -> Self {
-        let figures = Arc::new(Mutex::new(<[ServerFigures; 2]>::default()));
+        let figures = Arc::new(Mutex::new(Pair::<ServerFigures>::default()));
         let mut scrape = JoinSet::new();
-        for (at, version) in versions.iter().enumerate() {
+        for (arm, version) in Arm::BOTH.zip(versions.as_ref()).into_array() {
             let port = state.version(version).and_then(|known| known.port);
             if let Some(port) = port {
-                scrape.spawn(watch(port, at, Arc::clone(&figures)));
+                let figures = Arc::clone(&figures);
+                scrape.spawn(watch(port, move |read| {
+                    figures.lock().unwrap_or_else(PoisonError::into_inner)[arm] = read;
+                }));
             }
         }
         Self {
@@ -82,25 +86,19 @@ impl LocalMeasure {
     }
 
     fn observed(&self, seen: &Observation) -> Option<Observed> {
-        let arm = if seen.version == self.versions[0] {
-            Arm::Live
-        } else if seen.version == self.versions[1] {
-            Arm::Candidate
-        } else {
-            return None;
-        };
+        let arm = self.versions.arm_of(&seen.version)?;
         let last = seen.path.rsplit('/').next().unwrap_or_default();
         if !INFERENCE.contains(&last) {
             return None;
         }
-        // Who leaves after the first token has felt it; who leaves before has given up.
+        // A user who left after the first token was served; one who left before gave up.
         let left = seen.status == CLIENT_CLOSED_REQUEST && seen.ttft_ms.is_some();
         let failed = seen.failed.is_some() && !left;
         Some(Observed {
             started_ms: seen.at_ms,
             ended_ms: seen.at_ms + whole(seen.e2e_ms),
             arm,
-            felt: Felt {
+            outcome: Outcome {
                 failed,
                 ttft_ms: seen.ttft_ms.filter(|_| !failed),
                 tpot_ms: seen.tpot_ms.filter(|_| !failed),
@@ -168,6 +166,10 @@ impl Measure for LocalMeasure {
         Ok(reading)
     }
 
+    fn now_ms(&self) -> u64 {
+        now_ms()
+    }
+
     async fn next(&mut self) -> Result<Reading, Error> {
         tokio::time::sleep(READ_EVERY).await;
         let mut reading = Reading::default();
@@ -188,17 +190,15 @@ fn whole(ms: f64) -> u64 {
     ms.max(0.0) as u64
 }
 
-/// Reads one engine's metrics for as long as it is polled.
-async fn watch(port: u16, at: usize, figures: Arc<Mutex<[ServerFigures; 2]>>) {
-    let Ok(client) = reqwest::Client::builder().no_proxy().build() else {
-        return;
-    };
-    let Ok(url) = format!("http://127.0.0.1:{port}/metrics").parse() else {
+/// Reads the metrics of one engine for as long as it is polled.
+async fn watch(port: u16, on_figures: impl Fn(ServerFigures)) {
+    let url = format!("http://127.0.0.1:{port}/metrics").parse();
+    let (Ok(url), Ok(client)) = (url, reqwest::Client::builder().no_proxy().build()) else {
         return;
     };
     scrape::watch(&client, &url, |reading| {
         if let scrape::Reading::Figures(read) = reading {
-            figures.lock().unwrap_or_else(PoisonError::into_inner)[at] = read;
+            on_figures(read);
         }
         ControlFlow::Continue(())
     })
@@ -213,6 +213,8 @@ pub struct Setting<'a> {
     pub run: &'a Run<'a>,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
+    /// Whether this run started the candidate.
+    pub brought_up: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -222,10 +224,10 @@ pub async fn drive(
     journal: &Journal,
     split: Split,
     prompts: Prompts,
-) -> Result<(Stopped, super::State), Error> {
+) -> Result<(RunEnd, super::RunState), Error> {
     let state = setting.client.state().await?;
-    let versions = [journal.live.clone(), journal.candidate.clone()];
-    for version in &versions {
+    let versions = Pair::new(&journal.live, &journal.candidate);
+    for version in versions.into_array() {
         if state.version(version).is_none() {
             return Err(Error::NotUp {
                 release: setting.client.release().to_string(),
@@ -233,7 +235,7 @@ pub async fn drive(
             });
         }
     }
-    let models = versions.each_ref().map(|version| {
+    let models = versions.map(|version| {
         let known = state.version(version);
         known.map_or("", |known| known.engine.served_model.as_str())
     });
@@ -243,24 +245,25 @@ pub async fn drive(
             url: setting.router.endpoint().to_owned(),
             host: None,
         };
-        let way = Way::through(&gateway, versions.each_ref().map(ToString::to_string))?;
-        Some(probe::start(way, models, prompts, rate))
+        let transport = ProbeTransport::through(&gateway, versions.map(ToString::to_string))?;
+        Some(probe::start(transport, models, prompts, rate))
     } else {
         None
     };
-    let mut measure = LocalMeasure::new(setting.client, &state, versions, probes);
+    let mut measure = LocalMeasure::new(setting.client, &state, versions.map(Clone::clone), probes);
     let fleet = SiteFleet {
         run: setting.run,
         live: &journal.live,
         on_event: setting.on_event,
     };
-    let drive = Drive {
+    let drive = CanaryRun {
         traffic: setting.router,
         measure: &mut measure,
         fleet: &fleet,
         interrupt: setting.interrupt,
         on_terminal: setting.on_terminal,
         again: AGAIN,
+        brought_up: setting.brought_up,
         simulated: state.simulated,
         on_event: &|event| (setting.on_event)(event),
     };

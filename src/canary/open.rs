@@ -4,27 +4,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::journal::Journal;
-use crate::traffic::Split;
-
-/// Who is at it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Whereabouts {
-    /// A process drives it.
-    Running,
-    /// Judged not worse; it waits for `promote`.
-    Held,
-    /// Its operator left it with Ctrl-C.
-    Frozen,
-    /// Its process is gone.
-    Abandoned,
-}
+use crate::{
+    release::status::{CanaryState, CanaryStatus},
+    traffic::Split,
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OpenCanary {
     pub release: String,
     pub run: String,
-    pub whereabouts: Whereabouts,
+    pub state: CanaryState,
     pub live: String,
     pub candidate: String,
     /// The candidate's share in force, in percent.
@@ -43,30 +32,25 @@ pub struct OpenCanary {
 
 impl OpenCanary {
     pub fn new(release: &str, journal: &Journal, split: &Split, holder: Option<String>) -> Self {
-        let whereabouts = if holder.is_some() {
-            Whereabouts::Running
-        } else if journal.held {
-            Whereabouts::Held
-        } else if journal.frozen {
-            Whereabouts::Frozen
-        } else {
-            Whereabouts::Abandoned
-        };
-        let since = i64::try_from(journal.updated_ms)
-            .ok()
-            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-            .map_or_else(|| "an unknown time".to_owned(), |at| format!("{at:.0}"));
+        let driven = holder.is_some();
+        let seen = CanaryStatus::of(
+            &journal.run_id,
+            &journal.to_value(),
+            split.matches.as_ref(),
+            driven,
+        );
+        let unknown = || "an unknown time".to_owned();
         Self {
             release: release.to_owned(),
-            run: journal.run_id.clone(),
-            whereabouts,
+            run: seen.run,
+            state: seen.state,
             live: journal.live.to_string(),
             candidate: journal.candidate.to_string(),
             weight: split.weight.percent(),
-            matches: split.matches.as_ref().map(ToString::to_string),
+            matches: seen.matches,
             step: journal.step + 1,
             steps: journal.plan.steps().len(),
-            since,
+            since: seen.updated.unwrap_or_else(unknown),
             holder,
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::judge::Rules;
 use crate::{header_match::HeaderMatch, weight::Weight};
 
-/// Chance of a wrong ruling in a whole run.
+/// Chance of a wrong decision in a whole run.
 pub const ALPHA: f64 = 0.01;
 
 /// Canary requests a second, of any kind, below which nothing can be decided in a
@@ -17,7 +17,7 @@ pub const RATE_MIN: f64 = 0.2;
 /// Weights one run may pass through; more would only thin out α.
 const STEPS_MAX: usize = 20;
 
-/// What is done when time is up without a ruling.
+/// What is done when time is up without a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUndecided {
@@ -27,7 +27,7 @@ pub enum OnUndecided {
     Hold,
 }
 
-/// What is done when nobody at a terminal can be asked.
+/// What is done on a signal that does not come from a person at a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnInterrupt {
@@ -43,9 +43,9 @@ pub struct Plan {
     steps: Vec<Weight>,
     /// Whether everything moves to the candidate once the last step is not worse.
     pub promote: bool,
-    /// A/B: measure and report, but act on no ruling.
+    /// A/B: measure and report, but act on no decision.
     pub hold: bool,
-    /// A/B by a header: who sends it meets the candidate, all others live; the only step is 0.
+    /// A/B: requests with this header go to the candidate, all others to live; the only step is 0.
     #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
     pub matches: Option<HeaderMatch>,
     /// Longest time for one step.
@@ -84,10 +84,12 @@ pub enum PlanError {
     TooMany(usize),
     #[error("a weight of 0% compares by probes only, and --probe-rate 0 turns them off")]
     NoEvidence,
-    #[error("--hold acts on no ruling, so it cannot go with --promote or with steps")]
+    #[error(
+        "--hold keeps the share whatever the result, so it cannot be combined with --promote or --steps"
+    )]
     HoldActs,
     #[error(
-        "--match sends by a header, not by shares: it goes with --hold, without a weight or steps"
+        "--match routes by a header, not by a share: it needs --hold and takes no --weight or --steps"
     )]
     MatchShares,
     #[error("{what} must be {range}")]
@@ -146,8 +148,32 @@ impl Plan {
         })
     }
 
+    /// Whether `other` asks for the same; a number may have been rounded in a journal.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let noise = match (self.pool_noise, other.pool_noise) {
+            (Some(a), Some(b)) => near(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        let exact = Self {
+            margin: self.margin,
+            probe_rate: self.probe_rate,
+            pool_noise: self.pool_noise,
+            ..other.clone()
+        };
+        noise
+            && near(self.margin, other.margin)
+            && near(self.probe_rate, other.probe_rate)
+            && exact == *self
+    }
+
     pub fn steps(&self) -> &[Weight] {
         &self.steps
+    }
+
+    /// The share of one step; none beyond the last.
+    pub fn weight(&self, step: usize) -> Weight {
+        self.steps.get(step).copied().unwrap_or_default()
     }
 
     /// Whether a part of users' requests is to meet the candidate.
@@ -212,6 +238,12 @@ pub(super) mod tests {
         assert_eq!(plan.steps().len(), 2);
         assert_eq!(plan.rules().steps, 2);
         assert!(!Plan::new(&asked(&[10])).unwrap().promote);
+        let rounded = Plan {
+            margin: plan.margin + 1e-16,
+            ..plan.clone()
+        };
+        assert!(plan.is_same(&rounded));
+        assert!(!plan.is_same(&Plan::new(&asked(&[5, 30, 100])).unwrap()));
         // A move of everything needs nothing that splits.
         assert!(plan.splits_traffic() && !Plan::new(&asked(&[0, 100])).unwrap().splits_traffic());
     }

@@ -6,30 +6,30 @@ use super::{error::Error, journal::Journal, reading::Reading};
 use crate::{
     interrupt::Interrupt,
     name::VersionId,
-    traffic::{self, Change, Router, Split},
+    release,
+    traffic::{Change, Router, Split},
     weight::Weight,
 };
 
 /// Where the split is kept.
 pub trait Traffic: Sync {
-    fn read(&self) -> impl Future<Output = Result<Split, traffic::Error>> + Send;
+    fn read(&self) -> impl Future<Output = Result<Split, Error>> + Send;
     fn write(
         &self,
         read: &Split,
         change: &Change,
-    ) -> impl Future<Output = Result<Split, traffic::Error>> + Send;
+    ) -> impl Future<Output = Result<Split, Error>> + Send;
     /// The release, for people.
     fn name(&self) -> String;
 }
 
 impl Traffic for Router {
-    async fn read(&self) -> Result<Split, traffic::Error> {
-        Self::read(self).await
+    async fn read(&self) -> Result<Split, Error> {
+        Ok(Self::read(self).await?)
     }
 
-    async fn write(&self, read: &Split, change: &Change) -> Result<Split, traffic::Error> {
-        // This machine's gateway answers at once.
-        Self::write(self, read, change, &Interrupt::pair().1).await
+    async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
+        Ok(Self::write(self, read, change, &Interrupt::never()).await?)
     }
 
     fn name(&self) -> String {
@@ -41,11 +41,14 @@ impl Traffic for Router {
 pub trait Measure: Send {
     /// What is known from before the run, and the time.
     fn history(&mut self) -> impl Future<Output = Result<Reading, Error>> + Send;
+    /// Unix time.
+    fn now_ms(&self) -> u64;
     /// Waits a moment (a fifth of a second), then tells what has happened since.
     fn next(&mut self) -> impl Future<Output = Result<Reading, Error>> + Send;
 }
 
-/// What runs the versions.
+/// What runs the versions. A signal is the caller's to see: it drops the future. So an
+/// implementation waits on, also after a signal: `refused` is part of what a signal asks for.
 pub trait Fleet: Sync {
     /// Waits until the candidate can carry `weight` of live's load.
     fn ready(
@@ -59,22 +62,54 @@ pub trait Fleet: Sync {
     fn refused(&self, candidate: &VersionId) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
+/// `promote` and `abort` by the operator: one write, then the loser is ended. Answers whether
+/// it could be; the traffic has moved all the same.
+pub async fn end(
+    (traffic, fleet): (&impl Traffic, &impl Fleet),
+    interrupt: &Interrupt,
+    (split, journal): (&Split, &Journal),
+    is_promotion: bool,
+) -> Result<Result<(), Error>, Error> {
+    let candidate = &journal.candidate;
+    if is_promotion {
+        unless_interrupted(interrupt, fleet.ready(candidate, Weight::ALL)).await??;
+        unless_interrupted(interrupt, promote(traffic, split, journal)).await??;
+        let ended = unless_interrupted(interrupt, fleet.promoted(candidate)).await;
+        Ok(ended.flatten())
+    } else {
+        unless_interrupted(interrupt, roll_back(traffic, split, journal)).await??;
+        let ended = unless_interrupted(interrupt, fleet.refused(candidate)).await;
+        Ok(ended.flatten())
+    }
+}
+
+async fn unless_interrupted<R>(
+    interrupt: &Interrupt,
+    work: impl Future<Output = R>,
+) -> Result<R, Error> {
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        _ = interrupt.any() => Err(release::Error::Interrupted.into()),
+    }
+}
+
 /// Gives everything to the candidate, in one write; live leaves the split.
-pub async fn promote(
+pub(super) async fn promote(
     traffic: &impl Traffic,
     split: &Split,
     journal: &Journal,
 ) -> Result<Split, Error> {
     let change = Change::all_to(&journal.candidate, &journal.run_id);
-    Ok(traffic.write(split, &change).await?)
+    traffic.write(split, &change).await
 }
 
 /// Takes the candidate out of the split, in one write; live is not touched.
-pub async fn roll_back(
+pub(super) async fn roll_back(
     traffic: &impl Traffic,
     split: &Split,
     journal: &Journal,
 ) -> Result<Split, Error> {
     let change = Change::all_to(&journal.live, &journal.run_id);
-    Ok(traffic.write(split, &change).await?)
+    traffic.write(split, &change).await
 }

@@ -1,4 +1,4 @@
-//! What a canary can see, and when: said before anything moves.
+//! The smallest change that a canary can detect, and when; known before anything moves.
 
 use serde::Serialize;
 
@@ -10,7 +10,7 @@ use super::{
 
 /// What there is to see with.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sight {
+pub struct TrafficForecast {
     pub live_per_s: f64,
     pub candidate_per_s: f64,
     pub pairs_per_s: f64,
@@ -19,7 +19,7 @@ pub struct Sight {
 
 /// The smallest change that has an even chance to be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Reach {
+pub struct DetectableEffect {
     /// As a fraction (0.12 is 12%), by the end of the step.
     pub smallest_change: f64,
     pub by_s: f64,
@@ -33,15 +33,19 @@ const SPREAD: f64 = 0.5;
 const PAIR_SPREAD: f64 = 0.2;
 
 /// Looks ahead over one step; `None` where no request will come.
-pub fn reach(sight: &Sight, rules: &Rules, step_s: f64) -> Option<Reach> {
-    let traffic = sight.live_per_s.min(sight.candidate_per_s) > 0.0;
-    let pairs = sight.pairs_per_s > 0.0;
+pub fn detectable(
+    forecast: &TrafficForecast,
+    rules: &Rules,
+    step_s: f64,
+) -> Option<DetectableEffect> {
+    let traffic = forecast.live_per_s.min(forecast.candidate_per_s) > 0.0;
+    let pairs = forecast.pairs_per_s > 0.0;
     if !traffic && !pairs {
         return None;
     }
     let within_traffic = SPREAD * SPREAD / BLOCK_S
-        * (1.0 / sight.live_per_s.max(1e-9) + 1.0 / sight.candidate_per_s.max(1e-9));
-    let within_pairs = PAIR_SPREAD * PAIR_SPREAD / (BLOCK_S * sight.pairs_per_s.max(1e-9));
+        * (1.0 / forecast.live_per_s.max(1e-9) + 1.0 / forecast.candidate_per_s.max(1e-9));
+    let within_pairs = PAIR_SPREAD * PAIR_SPREAD / (BLOCK_S * forecast.pairs_per_s.max(1e-9));
     let within = match (traffic, pairs) {
         (true, true) => within_traffic.min(within_pairs),
         (true, false) => within_traffic,
@@ -49,8 +53,8 @@ pub fn reach(sight: &Sight, rules: &Rules, step_s: f64) -> Option<Reach> {
     };
     // Where there are two sources, each alone must make up for the half it is averaged with.
     let threshold = rules.ln_threshold() + if pairs { 2f64.ln() } else { 0.0 };
-    let samples_per_s = sight.candidate_per_s + sight.pairs_per_s;
-    let mut filter = Filter::new(sight.noise, 2.0);
+    let samples_per_s = forecast.candidate_per_s + forecast.pairs_per_s;
+    let mut filter = Filter::new(forecast.noise, 2.0);
     let (mut now_s, mut smallest, mut margin_after_s) = (0.0, f64::INFINITY, None);
     while now_s + BLOCK_S <= step_s {
         now_s += BLOCK_S;
@@ -64,7 +68,7 @@ pub fn reach(sight: &Sight, rules: &Rules, step_s: f64) -> Option<Reach> {
             margin_after_s = Some(now_s);
         }
     }
-    smallest.is_finite().then(|| Reach {
+    smallest.is_finite().then(|| DetectableEffect {
         smallest_change: smallest.exp_m1(),
         by_s: now_s,
         margin_after_s,
@@ -117,8 +121,8 @@ mod tests {
         pool_noise: None,
     };
 
-    fn sight(live_per_s: f64, candidate_per_s: f64, pairs_per_s: f64) -> Sight {
-        Sight {
+    fn forecast(live_per_s: f64, candidate_per_s: f64, pairs_per_s: f64) -> TrafficForecast {
+        TrafficForecast {
             live_per_s,
             candidate_per_s,
             pairs_per_s,
@@ -128,23 +132,27 @@ mod tests {
 
     #[test]
     fn more_requests_and_more_time_see_smaller_changes() {
-        let see = |sight, step_s| reach(&sight, &RULES, step_s).unwrap().smallest_change;
-        assert!(see(sight(45.0, 5.0, 0.0), 600.0) < see(sight(9.0, 1.0, 0.0), 600.0));
-        assert!(see(sight(9.0, 1.0, 0.0), 600.0) < see(sight(9.0, 1.0, 0.0), 120.0));
-        assert!(see(sight(9.0, 1.0, 2.0), 120.0) < see(sight(9.0, 1.0, 0.0), 120.0));
+        let see = |forecast, step_s| {
+            detectable(&forecast, &RULES, step_s)
+                .unwrap()
+                .smallest_change
+        };
+        assert!(see(forecast(45.0, 5.0, 0.0), 600.0) < see(forecast(9.0, 1.0, 0.0), 600.0));
+        assert!(see(forecast(9.0, 1.0, 0.0), 600.0) < see(forecast(9.0, 1.0, 0.0), 120.0));
+        assert!(see(forecast(9.0, 1.0, 2.0), 120.0) < see(forecast(9.0, 1.0, 0.0), 120.0));
     }
 
     #[test]
     fn the_margin_is_in_reach_about_when_the_simulation_finds_it() {
-        let reach = reach(&sight(9.0, 1.0, 0.0), &RULES, 600.0).unwrap();
-        let after_s = reach.margin_after_s.unwrap();
+        let detectable = detectable(&forecast(9.0, 1.0, 0.0), &RULES, 600.0).unwrap();
+        let after_s = detectable.margin_after_s.unwrap();
         assert!((140.0..260.0).contains(&after_s), "{after_s}");
     }
 
     #[test]
     fn without_any_request_nothing_is_in_reach() {
-        assert_eq!(reach(&sight(0.0, 0.0, 0.0), &RULES, 600.0), None);
-        assert_eq!(reach(&sight(9.0, 1.0, 0.0), &RULES, 10.0), None);
+        assert_eq!(detectable(&forecast(0.0, 0.0, 0.0), &RULES, 600.0), None);
+        assert_eq!(detectable(&forecast(9.0, 1.0, 0.0), &RULES, 10.0), None);
     }
 
     #[test]

@@ -12,9 +12,10 @@ use tokio::{
 };
 
 use super::{
+    pair::{Arm, Pair},
+    probe_transport::{ProbeAnswer, ProbeTransport},
     reading::Reading,
-    sample::Pair,
-    way::{Asked, Way},
+    sample::ProbePair,
 };
 use crate::load::{Api, Body, Prompts, Shape};
 
@@ -24,27 +25,27 @@ pub const OUTPUT_TOKENS: u32 = 32;
 /// Words of a built-in prompt; about a chat message.
 const PROMPT_WORDS: u32 = 64;
 
-/// Pairs under way at once. A server that is slower than that gets no more of them: probes
+/// Pairs in flight at once. A server that is slower than that gets no more of them: probes
 /// must not become its load.
 const PAIRS_MAX: usize = 8;
 
-/// Pairs refused in a row by live, after which it is no use to go on.
+/// Pairs refused in a row by live, after which probes end.
 const REFUSED_MAX: u32 = 5;
 
-/// What a probe has to tell.
+/// What came of one pair of probes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Probed {
-    Pair(Pair),
+    Pair(ProbePair),
     /// Live refuses such requests, so probing has ended.
     Refused {
         status: u16,
     },
     /// Another version answered than the one a probe named.
-    Strayed,
+    Misrouted,
 }
 
-/// Strayed pairs in a row after which it is said: a gateway takes a write over in less.
-const STRAYED_MAX: u32 = 10;
+/// Misrouted pairs in a row after which it is reported: a gateway takes a write over in less.
+const MISROUTED_MAX: u32 = 10;
 
 /// Built-in prompts: no two alike, so that no prefix cache helps either version.
 pub fn built_in(seed: u64) -> Prompts {
@@ -58,8 +59,8 @@ pub fn built_in(seed: u64) -> Prompts {
 #[derive(Debug)]
 pub struct Probes {
     results: mpsc::Receiver<Probed>,
-    /// Strayed ones in a row.
-    strayed: u32,
+    /// Misrouted ones in a row.
+    misrouted: u32,
     _task: JoinSet<()>,
 }
 
@@ -69,17 +70,17 @@ impl Probes {
         while let Ok(probed) = self.results.try_recv() {
             match probed {
                 Probed::Pair(pair) => {
-                    self.strayed = 0;
+                    self.misrouted = 0;
                     reading.pairs.push(pair);
                 }
                 Probed::Refused { status } => reading.notes.push(format!(
                     "probes are off: live answers them with {status}; only users' requests are compared"
                 )),
-                Probed::Strayed => {
-                    self.strayed += 1;
-                    if self.strayed == STRAYED_MAX {
+                Probed::Misrouted => {
+                    self.misrouted += 1;
+                    if self.misrouted == MISROUTED_MAX {
                         reading.notes.push(format!(
-                            "{STRAYED_MAX} probes in a row reached another version than the one they named: \
+                            "{MISROUTED_MAX} probes in a row reached another version than the one they named: \
                              the gateway has not taken the write over; they are not judged"
                         ));
                     }
@@ -101,8 +102,13 @@ fn shape(model: &str) -> Shape {
 }
 
 /// Sends `per_s` pairs a second; `models` are the names the versions serve theirs by.
-pub fn start(way: Way, models: [&str; 2], prompts: Prompts, per_s: f64) -> Probes {
-    let way = Arc::new(way);
+pub fn start(
+    transport: ProbeTransport,
+    models: Pair<&str>,
+    prompts: Prompts,
+    per_s: f64,
+) -> Probes {
+    let transport = Arc::new(transport);
     let shapes = Arc::new(models.map(shape));
     let (sender, results) = mpsc::channel(1024);
     let mut task = JoinSet::new();
@@ -122,7 +128,7 @@ pub fn start(way: Way, models: [&str; 2], prompts: Prompts, per_s: f64) -> Probe
                         Ok(Probed::Refused { status }) => {
                             refused += 1;
                             if refused >= REFUSED_MAX {
-                                // Nobody may be left to hear it.
+                                // The measure may be gone already.
                                 let _ = sender.send(Probed::Refused { status }).await;
                                 return;
                             }
@@ -141,13 +147,13 @@ pub fn start(way: Way, models: [&str; 2], prompts: Prompts, per_s: f64) -> Probe
             let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
                 continue;
             };
-            let (way, shapes) = (Arc::clone(&way), Arc::clone(&shapes));
+            let (transport, shapes) = (Arc::clone(&transport), Arc::clone(&shapes));
             let entry = prompts.get(index);
             let live_first = index.is_multiple_of(2);
             index += 1;
             under_way.spawn(async move {
-                let bodies = [0, 1].map(|at| shapes[at].body(&entry));
-                let probed = pair(&way, &bodies, live_first).await;
+                let bodies = shapes.as_ref().as_ref().map(|shape| shape.body(&entry));
+                let probed = pair(&transport, &bodies, live_first).await;
                 drop(place);
                 probed
             });
@@ -155,30 +161,30 @@ pub fn start(way: Way, models: [&str; 2], prompts: Prompts, per_s: f64) -> Probe
     });
     Probes {
         results,
-        strayed: 0,
+        misrouted: 0,
         _task: task,
     }
 }
 
-/// Both at once, so that both meet the same minute; who goes first alternates.
-async fn pair(way: &Way, bodies: &[Body; 2], live_first: bool) -> Probed {
-    let ask = |at: usize| way.ask(at, &bodies[at]);
-    let (live, candidate): (Asked, Asked) = if live_first {
-        tokio::join!(ask(0), ask(1))
+/// Both at once, so that both meet the same load; which is sent first alternates.
+async fn pair(transport: &ProbeTransport, bodies: &Pair<Body>, live_first: bool) -> Probed {
+    let send = |arm: Arm| transport.send(arm, &bodies[arm]);
+    let (live, candidate): (ProbeAnswer, ProbeAnswer) = if live_first {
+        tokio::join!(send(Arm::Live), send(Arm::Candidate))
     } else {
-        let (candidate, live) = tokio::join!(ask(1), ask(0));
+        let (candidate, live) = tokio::join!(send(Arm::Candidate), send(Arm::Live));
         (live, candidate)
     };
-    if live.strayed || candidate.strayed {
-        return Probed::Strayed;
+    if live.misrouted || candidate.misrouted {
+        return Probed::Misrouted;
     }
     match live.status {
-        // The request itself is not what this server takes; that says nothing about versions.
+        // The server does not accept such requests at all, which tells nothing about versions.
         Some(status @ (400 | 401 | 403 | 404 | 405 | 422)) => Probed::Refused { status },
-        _ => Probed::Pair(Pair {
+        _ => Probed::Pair(ProbePair {
             ended_ms: now_ms(),
-            live: live.felt,
-            candidate: candidate.felt,
+            server_errors: Pair::new(live.is_server_error(), candidate.is_server_error()),
+            outcomes: Pair::new(live.outcome, candidate.outcome),
         }),
     }
 }

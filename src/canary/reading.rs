@@ -1,8 +1,9 @@
 //! What the measuring hands over.
 
 use super::{
-    sample::{Arm, Felt, Pair, Sample},
-    share::Share,
+    pair::{Arm, Pair},
+    proof::Share,
+    sample::{Outcome, ProbePair, RequestSample},
     tally::seconds,
 };
 use crate::load::ServerFigures;
@@ -16,12 +17,12 @@ pub struct Observed {
     pub started_ms: u64,
     pub ended_ms: u64,
     pub arm: Arm,
-    pub felt: Felt,
+    pub outcome: Outcome,
     pub output_tokens: u32,
     pub chosen: Chosen,
 }
 
-/// Who chose the version of a request.
+/// How the version of a request was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chosen {
     /// The split did.
@@ -30,15 +31,16 @@ pub enum Chosen {
     Diverted,
     /// The request named its version: it may be a probe, and is judged as one.
     Pinned,
-    /// Seen by the engine, which does not know; it proves nothing about the split.
+    /// Counted by the engine, which does not know; it proves nothing about the split.
     Unknown,
 }
 
-/// A request that infer sent to see where the split sends it; nothing else is asked of it.
+/// A request that infer sent to see where the split sends it; its latency is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
+pub struct SplitProbe {
     pub started_ms: u64,
-    /// `None`: nobody answered, or without saying who; known only where a header is looked by.
+    /// The version that answered. `None` where there was no answer or it named no version; such
+    /// a probe is kept only where the plan sends by a header.
     pub arm: Option<Arm>,
     /// The weight it was sent by, in percent; `None` by a write from before the canary.
     pub weight: Option<u8>,
@@ -54,22 +56,22 @@ pub struct Reading {
     /// How long live was watched before the run, where that is known to be short.
     pub watched_ms: Option<u64>,
     pub requests: Vec<Observed>,
-    pub looks: Vec<Look>,
-    pub pairs: Vec<Pair>,
-    /// The engines' own figures: live's and the candidate's.
-    pub figures: [ServerFigures; 2],
+    pub split_probes: Vec<SplitProbe>,
+    pub pairs: Vec<ProbePair>,
+    /// The engines' own figures.
+    pub figures: Pair<ServerFigures>,
     /// Requests that were overwritten before they were read.
     pub lost: u64,
-    /// What people should know of the measuring.
+    /// What the operator should know of the measuring.
     pub notes: Vec<String>,
 }
 
 impl Observed {
-    pub(super) fn sample(&self) -> Sample {
-        Sample {
+    pub(super) fn sample(&self) -> RequestSample {
+        RequestSample {
             ended_ms: self.ended_ms,
             arm: self.arm,
-            felt: self.felt,
+            outcome: self.outcome,
         }
     }
 

@@ -1,10 +1,10 @@
 //! Why a canary ended as it did, in words.
 
 use super::{
-    evidence::Weighed,
-    judge::{Standing, Subject},
-    state::State,
-    tally::{Side, Sides},
+    evidence::MetricEvidence,
+    judge::{EvidenceSummary, SAMPLES_MIN, Subject},
+    pair::Arm,
+    state::RunState,
 };
 use crate::interrupt::{EndedBy, Signals};
 
@@ -13,13 +13,13 @@ pub(super) fn reason_of(signals: Signals) -> &'static str {
     match signals.ended_by {
         Some(EndedBy::Terminate) => "interrupted by SIGTERM",
         Some(EndedBy::HangUp) => "interrupted by SIGHUP",
-        Some(EndedBy::OutputClosed) => "interrupted: nobody reads the output",
+        Some(EndedBy::OutputClosed) => "interrupted: the output was closed",
         None => "interrupted by Ctrl-C",
     }
 }
 
-impl State {
-    /// `--hold`: what the time has shown, where there is no ruling.
+impl RunState {
+    /// `--hold`: what the time has shown, where there is no decision.
     pub(super) fn compared(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
         format!("compared for {waited} s: {}{}", self.seen(), self.astray())
@@ -28,30 +28,61 @@ impl State {
     pub(super) fn out_of_time(&self) -> String {
         let waited = self.journal().plan.step_limit_s;
         format!(
-            "not decided within {waited} s: {}{}",
+            "not decided within {waited} s: {}{}{}",
             self.seen(),
+            self.lacking(),
             self.astray()
         )
     }
 
+    /// The evidence that is missing for "not worse".
+    fn lacking(&self) -> String {
+        let Some(summary) = self.summary() else {
+            return String::new();
+        };
+        let threshold = summary.ln_threshold;
+        let of = |(name, metric): (&str, &MetricEvidence)| {
+            if metric.samples > 0 && metric.samples < SAMPLES_MIN {
+                Some(format!(
+                    "{name} has {} of {SAMPLES_MIN} samples",
+                    metric.samples
+                ))
+            } else if metric.samples > 0 && metric.ln_e_not_worse < threshold {
+                let (has, needs) = (metric.ln_e_not_worse.exp(), threshold.exp());
+                Some(format!("{name} has e={has:.1} of {needs:.0} for not worse"))
+            } else {
+                None
+            }
+        };
+        let metrics = [("ttft", &summary.ttft), ("tpot", &summary.tpot)];
+        let lacking: Vec<_> = metrics.into_iter().filter_map(of).collect();
+        if lacking.is_empty() {
+            String::new()
+        } else {
+            format!("; {}", lacking.join(", "))
+        }
+    }
+
     /// Where requests are not split as was asked.
     fn astray(&self) -> String {
-        if let Some(header) = self.wrong_match() {
-            return format!("; requests are not sent by {header} as asked");
+        if let Some(header) = self.proof().wrong_match() {
+            return format!("; the gateway does not route requests by {header} as asked");
         }
-        self.wrong_share().map_or_else(String::new, |share| {
-            format!(
-                "; the split is {}, not {}",
-                percent(share.measured().unwrap_or(0.0)),
-                self.journal().weight()
-            )
-        })
+        self.proof()
+            .wrong_share()
+            .map_or_else(String::new, |share| {
+                format!(
+                    "; the split is {}, not {}",
+                    percent(share.measured().unwrap_or(0.0)),
+                    self.journal().weight()
+                )
+            })
     }
 
     /// The changes as they are known.
     fn seen(&self) -> String {
-        let change = |name: &str, weighed: Option<&Weighed>| {
-            let change = weighed?.change?;
+        let change = |name: &str, metric_evidence: Option<&MetricEvidence>| {
+            let change = metric_evidence?.change?;
             Some(format!(
                 "{name} {} ({} … {})",
                 signed(change.estimate.exp_m1()),
@@ -59,10 +90,10 @@ impl State {
                 signed(change.high.exp_m1())
             ))
         };
-        let standing = self.standing();
+        let summary = self.summary();
         let seen: Vec<_> = [
-            change("ttft", standing.map(|standing| &standing.ttft)),
-            change("tpot", standing.map(|standing| &standing.tpot)),
+            change("ttft", summary.map(|summary| &summary.ttft)),
+            change("tpot", summary.map(|summary| &summary.tpot)),
         ]
         .into_iter()
         .flatten()
@@ -74,27 +105,24 @@ impl State {
         }
     }
 
-    pub(super) fn worse(&self, subject: Subject, standing: &Standing) -> String {
-        let (weighed, ln_e) = match subject {
-            Subject::Ttft => (Some(&standing.ttft), standing.ttft.ln_e_worse),
-            Subject::Tpot => (Some(&standing.tpot), standing.tpot.ln_e_worse),
-            Subject::Errors => (None, standing.ln_e_errors),
+    pub(super) fn worse(&self, subject: Subject, summary: &EvidenceSummary) -> String {
+        let (metric_evidence, ln_e) = match subject {
+            Subject::Ttft => (Some(&summary.ttft), summary.ttft.ln_e_worse),
+            Subject::Tpot => (Some(&summary.tpot), summary.tpot.ln_e_worse),
+            Subject::Errors => (None, summary.ln_e_errors),
         };
         let e = e_value(ln_e);
-        if let Some(change) = weighed.and_then(|weighed| weighed.change) {
+        if let Some(change) = metric_evidence.and_then(|metric_evidence| metric_evidence.change) {
             let by = percent(change.estimate.exp_m1());
             return format!("{} worse by {by} ({e})", subject.name());
         }
-        let [live, candidate] = [
-            self.failed_of(|sides| &sides.live),
-            self.failed_of(|sides| &sides.candidate),
-        ];
+        let (live, candidate) = (self.failed_of(Arm::Live), self.failed_of(Arm::Candidate));
         format!("errors worse: {candidate} failed, live {live} ({e})")
     }
 
     /// `3 of 40`, probes included.
-    fn failed_of(&self, of: fn(&Sides) -> &Side) -> String {
-        let (traffic, probes) = (of(&self.tally.traffic), of(&self.tally.probes));
+    fn failed_of(&self, arm: Arm) -> String {
+        let (traffic, probes) = (&self.tally.traffic[arm], &self.tally.probes[arm]);
         format!(
             "{} of {}",
             traffic.errors + probes.errors,
@@ -103,13 +131,15 @@ impl State {
     }
 
     pub(super) fn not_worse(&self) -> String {
-        let standing = self.standing();
+        let summary = self.summary();
         let judged: Vec<_> = [
-            ("TTFT", standing.map(|standing| &standing.ttft)),
-            ("TPOT", standing.map(|standing| &standing.tpot)),
+            ("TTFT", summary.map(|summary| &summary.ttft)),
+            ("TPOT", summary.map(|summary| &summary.tpot)),
         ]
         .into_iter()
-        .filter(|(_, weighed)| weighed.is_some_and(|weighed| weighed.samples > 0))
+        .filter(|(_, metric_evidence)| {
+            metric_evidence.is_some_and(|metric_evidence| metric_evidence.samples > 0)
+        })
         .map(|(name, _)| name)
         .collect();
         let rules = self.judge().rules();
@@ -122,7 +152,7 @@ impl State {
     }
 }
 
-/// `e=1240`, or a power of ten where nobody reads the digits.
+/// `e=1240`, or a power of ten where the digits tell nothing.
 fn e_value(ln_e: f64) -> String {
     if ln_e < 1e6f64.ln() {
         format!("e={:.0}", ln_e.exp())

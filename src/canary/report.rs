@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::{
-    ending::{Ending, Verdict, VersionResult},
     judge::Subject,
-    share::Share,
-    state::State,
+    proof::Share,
+    result::{CanaryResult, Verdict, VersionResult},
+    state::RunState,
     tally::{Moment, Point, Quantiles},
 };
 use crate::load::report::{
@@ -16,7 +16,7 @@ use crate::load::report::{
 };
 
 /// The whole page.
-pub fn page(ending: &Ending, state: &State) -> String {
+pub fn page(ending: &CanaryResult, state: &RunState) -> String {
     let mut page = Page::new(&format!("infer canary · {}", ending.release));
     page.verdict(tone(ending.verdict), &sentence(ending));
     facts(&mut page, ending, state);
@@ -32,9 +32,9 @@ pub fn page(ending: &Ending, state: &State) -> String {
         page.figure("Share of the candidate", &chart.svg());
     }
     page.heading("Distributions");
-    let sides = state.tally.sides();
+    let shown = state.tally.shown();
     for (name, subject) in [("TTFT", Subject::Ttft), ("TPOT", Subject::Tpot)] {
-        let (live, candidate) = (sides.live.values(subject), sides.candidate.values(subject));
+        let (live, candidate) = (shown.live.values(subject), shown.candidate.values(subject));
         if live.is_empty() && candidate.is_empty() {
             continue;
         }
@@ -43,7 +43,7 @@ pub fn page(ending: &Ending, state: &State) -> String {
     }
     page.heading("Evidence");
     page.paragraph(
-        "How many times likelier than the opposite allows; at its limit it is decided. It holds at every look, so watching it changes nothing.",
+        "The e-value of each side: how many times likelier the data is than the opposite hypothesis allows. A side is decided when its e-value reaches the limit. The limit holds at any time, so watching changes nothing. Worse: slower at all. Not worse: slower by less than the margin.",
     );
     for (name, subject) in [
         ("TTFT", Subject::Ttft),
@@ -71,7 +71,7 @@ fn tone(verdict: Verdict) -> Tone {
     }
 }
 
-fn sentence(ending: &Ending) -> String {
+fn sentence(ending: &CanaryResult) -> String {
     format!(
         "{}: {} at {}%, {}",
         ending.verdict.name(),
@@ -81,7 +81,7 @@ fn sentence(ending: &Ending) -> String {
     )
 }
 
-fn facts(page: &mut Page, ending: &Ending, state: &State) {
+fn facts(page: &mut Page, ending: &CanaryResult, state: &RunState) {
     let percent = |fraction: f64| format!("{:.1}%", fraction * 100.0);
     let split = &ending.split;
     let measured = match (split.measured, split.ci95) {
@@ -95,7 +95,7 @@ fn facts(page: &mut Page, ending: &Ending, state: &State) {
     };
     let (noise, blocks) = state.judge().noise();
     let rules = state.judge().rules();
-    let reach = state.reach(state.journal().weight());
+    let detectable = state.detectable(state.journal().weight());
     page.facts(&[
         ("release", ending.release.clone()),
         ("live", ending.versions.live.version.clone()),
@@ -123,13 +123,13 @@ fn facts(page: &mut Page, ending: &Ending, state: &State) {
         ),
         (
             "smallest detectable change",
-            reach.map_or_else(
+            detectable.map_or_else(
                 || "none: no requests".to_owned(),
-                |reach| {
+                |detectable| {
                     format!(
                         "{} within {:.0} s",
-                        percent(reach.smallest_change),
-                        reach.by_s
+                        percent(detectable.smallest_change),
+                        detectable.by_s
                     )
                 },
             ),
@@ -141,9 +141,9 @@ fn facts(page: &mut Page, ending: &Ending, state: &State) {
         (
             "latencies shown",
             if state.tally.shows_probes() {
-                "of the probes: people sent too little".to_owned()
+                "of the probes: users sent too few requests".to_owned()
             } else {
-                "of people's requests".to_owned()
+                "of users' requests".to_owned()
             },
         ),
         (
@@ -158,7 +158,7 @@ fn facts(page: &mut Page, ending: &Ending, state: &State) {
     ]);
 }
 
-fn table(page: &mut Page, ending: &Ending) {
+fn table(page: &mut Page, ending: &CanaryResult) {
     let shown = |value: Option<f64>| value.map_or("–".to_owned(), |ms| format!("{ms:.1}"));
     let row = |name: &str, version: &VersionResult| {
         vec![
@@ -171,7 +171,7 @@ fn table(page: &mut Page, ending: &Ending) {
             shown(version.tpot_ms.p95),
         ]
     };
-    page.heading("What users felt");
+    page.heading("Both versions");
     page.table(
         &[
             "version",
@@ -237,8 +237,8 @@ fn over_time(points: &[Point], subject: Subject, marks: &[(f64, String)]) -> Cha
 }
 
 /// The share asked in each block, and the one measured over all requests so far of a step.
-fn share(points: &[Point], state: &State) -> Option<Chart> {
-    if state.tally.share.total() == 0 {
+fn share(points: &[Point], state: &RunState) -> Option<Chart> {
+    if state.proof().share().total() == 0 {
         return None;
     }
     let asked = Series {
@@ -278,7 +278,7 @@ fn evidence(points: &[Point], subject: Subject, ln_threshold: f64) -> Chart {
     const LN_SHOWN_MAX: f64 = 27.6;
     let at = |point: &Point| point.ln_e.into_iter().find(|seen| seen.subject == subject);
     let e = |ln_e: f64| ln_e.clamp(-LN_SHOWN_MAX, LN_SHOWN_MAX).exp();
-    let line = |name: &str, of: fn(&super::tally::Evidence) -> Option<f64>| Series {
+    let line = |name: &str, of: fn(&super::tally::SubjectEvidence) -> Option<f64>| Series {
         name: name.to_owned(),
         points: points
             .iter()

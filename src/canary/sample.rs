@@ -7,19 +7,12 @@ use super::{
     failures::Requests,
     filter::BLOCK_S,
     judge::Block,
+    pair::{Arm, Pair},
 };
-
-/// Which of the two a request went to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Arm {
-    Live,
-    Candidate,
-}
 
 /// What was felt of one request; a failed one has no latency.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Felt {
+pub struct Outcome {
     pub failed: bool,
     pub ttft_ms: Option<f64>,
     pub tpot_ms: Option<f64>,
@@ -27,53 +20,54 @@ pub struct Felt {
 
 /// One request that ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sample {
+pub struct RequestSample {
     /// When it ended, Unix time. Slow requests are thus seen late on both sides alike.
     pub ended_ms: u64,
     pub arm: Arm,
-    pub felt: Felt,
+    pub outcome: Outcome,
 }
 
 /// The same prompt sent to both versions.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pair {
+pub struct ProbePair {
     pub ended_ms: u64,
-    pub live: Felt,
-    pub candidate: Felt,
+    pub outcomes: Pair<Outcome>,
+    /// Whether the answer was a server error, which the engine counts too.
+    pub server_errors: Pair<bool>,
 }
 
 pub const BLOCK_MS: u64 = 5_000;
 const _: () = assert!(BLOCK_S == 5.0, "one length in both units");
 
-/// Sorts samples into blocks of five seconds from the start of the run.
+/// Aggregates samples into blocks of five seconds from the start of the run.
 #[derive(Debug)]
-pub struct Cutter {
+pub struct BlockAggregator {
     start_ms: u64,
     /// Index of the first block that is not handed out yet.
     next: u64,
-    open: Vec<(u64, Pending)>,
-    ttft: Range,
-    tpot: Range,
+    open: Vec<(u64, OpenBlock)>,
+    ttft: LatencyRange,
+    tpot: LatencyRange,
 }
 
 #[derive(Debug, Default)]
-struct Pending {
-    samples: Vec<Sample>,
-    pairs: Vec<Pair>,
+struct OpenBlock {
+    samples: Vec<RequestSample>,
+    pairs: Vec<ProbePair>,
 }
 
 /// Blocks that may be open at once: a minute and a half of samples that came early.
 const OPEN_MAX: usize = 18;
 
-impl Cutter {
+impl BlockAggregator {
     /// `ln_margin` is the judge's: no change of that size may be clipped.
     pub fn new(start_ms: u64, ln_margin: f64) -> Self {
         Self {
             start_ms,
             next: 0,
             open: Vec::new(),
-            ttft: Range::new(ln_margin),
-            tpot: Range::new(ln_margin),
+            ttft: LatencyRange::new(ln_margin),
+            tpot: LatencyRange::new(ln_margin),
         }
     }
 
@@ -84,20 +78,20 @@ impl Cutter {
         self.open.clear();
     }
 
-    pub fn add(&mut self, sample: Sample) {
+    pub fn add(&mut self, sample: RequestSample) {
         if let Some(pending) = self.pending(sample.ended_ms) {
             pending.samples.push(sample);
         }
     }
 
-    pub fn add_pair(&mut self, pair: Pair) {
+    pub fn add_pair(&mut self, pair: ProbePair) {
         if let Some(pending) = self.pending(pair.ended_ms) {
             pending.pairs.push(pair);
         }
     }
 
     /// The block of a moment; what comes after its block was judged goes into the next one.
-    fn pending(&mut self, ended_ms: u64) -> Option<&mut Pending> {
+    fn pending(&mut self, ended_ms: u64) -> Option<&mut OpenBlock> {
         let since = ended_ms.checked_sub(self.start_ms)?;
         let index = (since / BLOCK_MS).max(self.next);
         if let Some(at) = self.open.iter().position(|(open, _)| *open == index) {
@@ -106,12 +100,12 @@ impl Cutter {
         if self.open.len() >= OPEN_MAX {
             return None;
         }
-        self.open.push((index, Pending::default()));
+        self.open.push((index, OpenBlock::default()));
         self.open.last_mut().map(|(_, pending)| pending)
     }
 
     /// Blocks that have ended by `now_ms`, in order, with the time each ended.
-    pub fn cut(&mut self, now_ms: u64) -> Vec<(u64, Block)> {
+    pub fn ended_blocks(&mut self, now_ms: u64) -> Vec<(u64, Block)> {
         let mut blocks = Vec::new();
         while self.start_ms + (self.next + 1) * BLOCK_MS <= now_ms {
             let at = self.open.iter().position(|(open, _)| *open == self.next);
@@ -123,40 +117,39 @@ impl Cutter {
         blocks
     }
 
-    fn block(&mut self, pending: &Pending) -> Block {
+    fn block(&mut self, pending: &OpenBlock) -> Block {
         let mut block = Block::default();
         for sample in &pending.samples {
             if sample.arm == Arm::Live {
-                self.ttft.learn(sample.felt.ttft_ms);
-                self.tpot.learn(sample.felt.tpot_ms);
+                self.ttft.learn(sample.outcome.ttft_ms);
+                self.tpot.learn(sample.outcome.tpot_ms);
             }
             let requests = match sample.arm {
                 Arm::Live => &mut block.live,
                 Arm::Candidate => &mut block.candidate,
             };
             requests.sent += 1;
-            requests.failed += u32::from(sample.felt.failed);
+            requests.failed += u32::from(sample.outcome.failed);
         }
         for pair in &pending.pairs {
-            for (felt, requests) in [
-                (&pair.live, &mut block.live),
-                (&pair.candidate, &mut block.candidate),
-            ] {
-                let failed = u32::from(felt.failed);
-                requests.add(Requests { sent: 1, failed });
-            }
+            let requests = pair.outcomes.map(|outcome| Requests {
+                sent: 1,
+                failed: u32::from(outcome.failed),
+            });
+            block.live.add(requests.live);
+            block.candidate.add(requests.candidate);
         }
-        block.ttft = as_written(self.ttft.metric(pending, |felt| felt.ttft_ms));
-        block.tpot = as_written(self.tpot.metric(pending, |felt| felt.tpot_ms));
+        block.ttft = as_written(self.ttft.metric(pending, |outcome| outcome.ttft_ms));
+        block.tpot = as_written(self.tpot.metric(pending, |outcome| outcome.tpot_ms));
         block
     }
 }
 
 /// Where live's latencies lie. What is far outside is pulled to the edge, so that one
 /// stalled request does not outweigh a minute; a failed request ranks last: at the upper
-/// edge, so that fast errors never look like good latency.
+/// edge, so that fast errors never pass for good latency.
 #[derive(Debug)]
-struct Range {
+struct LatencyRange {
     /// Live's latencies, counted in classes of 5%.
     counts: Vec<u32>,
     total: u32,
@@ -175,7 +168,7 @@ const RANGE_SAMPLES_MIN: u32 = 20;
 /// the far tail of a distribution beyond it.
 const ROOM_MARGINS: f64 = 3.0;
 
-impl Range {
+impl LatencyRange {
     fn new(ln_margin: f64) -> Self {
         Self {
             counts: vec![0; CLASSES as usize],
@@ -217,16 +210,16 @@ impl Range {
         LOWEST + CLASS * class.map_or(0.0, |(class, _)| f64::from(class))
     }
 
-    fn metric(&self, pending: &Pending, of: impl Fn(&Felt) -> Option<f64>) -> MetricBlock {
+    fn metric(&self, pending: &OpenBlock, of: impl Fn(&Outcome) -> Option<f64>) -> MetricBlock {
         let edges = self.edges();
-        let place = |felt: &Felt| match (felt.failed, edges) {
+        let place = |outcome: &Outcome| match (outcome.failed, edges) {
             (true, edges) => edges.map(|(_, high)| high),
-            (false, Some((low, high))) => log(of(felt)).map(|log| log.clamp(low, high)),
-            (false, None) => log(of(felt)),
+            (false, Some((low, high))) => log(of(outcome)).map(|log| log.clamp(low, high)),
+            (false, None) => log(of(outcome)),
         };
         let mut metric = MetricBlock::default();
         for sample in &pending.samples {
-            if let Some(log) = place(&sample.felt) {
+            if let Some(log) = place(&sample.outcome) {
                 match sample.arm {
                     Arm::Live => metric.live.add(log),
                     Arm::Candidate => metric.candidate.add(log),
@@ -239,12 +232,13 @@ impl Range {
 }
 
 /// Where both of a pair failed there is nothing to compare.
-fn add_pairs(moments: &mut Moments, pairs: &[Pair], place: impl Fn(&Felt) -> Option<f64>) {
+fn add_pairs(moments: &mut Moments, pairs: &[ProbePair], place: impl Fn(&Outcome) -> Option<f64>) {
     for pair in pairs {
-        if pair.live.failed && pair.candidate.failed {
+        let Pair { live, candidate } = &pair.outcomes;
+        if live.failed && candidate.failed {
             continue;
         }
-        if let (Some(live), Some(candidate)) = (place(&pair.live), place(&pair.candidate)) {
+        if let (Some(live), Some(candidate)) = (place(live), place(candidate)) {
             moments.add(candidate - live);
         }
     }
@@ -277,39 +271,39 @@ fn log(value_ms: Option<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn sample(ended_ms: u64, arm: Arm, ttft_ms: f64) -> Sample {
-        let felt = Felt {
+    fn sample(ended_ms: u64, arm: Arm, ttft_ms: f64) -> RequestSample {
+        let outcome = Outcome {
             failed: false,
             ttft_ms: Some(ttft_ms),
             tpot_ms: None,
         };
-        Sample {
+        RequestSample {
             ended_ms,
             arm,
-            felt,
+            outcome,
         }
     }
 
-    fn failed(ended_ms: u64, arm: Arm) -> Sample {
-        let felt = Felt {
+    fn failed(ended_ms: u64, arm: Arm) -> RequestSample {
+        let outcome = Outcome {
             failed: true,
-            ..Felt::default()
+            ..Outcome::default()
         };
-        Sample {
+        RequestSample {
             ended_ms,
             arm,
-            felt,
+            outcome,
         }
     }
 
     #[test]
     fn blocks_are_five_seconds_and_empty_ones_are_not_left_out() {
-        let mut cutter = Cutter::new(1_000, 0.18);
-        cutter.add(sample(5_999, Arm::Live, 100.0));
-        cutter.add(sample(6_000, Arm::Candidate, 100.0));
-        cutter.add(sample(900, Arm::Live, 100.0));
-        assert!(cutter.cut(5_999).is_empty());
-        let blocks = cutter.cut(16_500);
+        let mut aggregator = BlockAggregator::new(1_000, 0.18);
+        aggregator.add(sample(5_999, Arm::Live, 100.0));
+        aggregator.add(sample(6_000, Arm::Candidate, 100.0));
+        aggregator.add(sample(900, Arm::Live, 100.0));
+        assert!(aggregator.ended_blocks(5_999).is_empty());
+        let blocks = aggregator.ended_blocks(16_500);
         let ends: Vec<_> = blocks.iter().map(|(end, _)| *end).collect();
         assert_eq!(ends, [6_000, 11_000, 16_000]);
         assert_eq!(blocks[0].1.live.sent, 1);
@@ -319,21 +313,21 @@ mod tests {
 
     #[test]
     fn a_late_sample_goes_into_the_next_block_that_is_judged() {
-        let mut cutter = Cutter::new(0, 0.18);
-        cutter.cut(5_000);
-        cutter.add(sample(4_000, Arm::Live, 100.0));
-        assert_eq!(cutter.cut(10_000)[0].1.live.sent, 1);
+        let mut aggregator = BlockAggregator::new(0, 0.18);
+        aggregator.ended_blocks(5_000);
+        aggregator.add(sample(4_000, Arm::Live, 100.0));
+        assert_eq!(aggregator.ended_blocks(10_000)[0].1.live.sent, 1);
     }
 
     #[test]
     fn a_failed_request_ranks_last_and_a_stalled_one_not_beyond_it() {
-        let mut cutter = Cutter::new(0, 0.18);
+        let mut aggregator = BlockAggregator::new(0, 0.18);
         for at in 0..100 {
-            cutter.add(sample(at, Arm::Live, 100.0));
+            aggregator.add(sample(at, Arm::Live, 100.0));
         }
-        cutter.add(failed(1, Arm::Candidate));
-        cutter.add(sample(2, Arm::Candidate, 1e6));
-        let ttft = cutter.cut(5_000)[0].1.ttft;
+        aggregator.add(failed(1, Arm::Candidate));
+        aggregator.add(sample(2, Arm::Candidate, 1e6));
+        let ttft = aggregator.ended_blocks(5_000)[0].1.ttft;
         assert_eq!(ttft.candidate.count, 2);
         assert!(ttft.candidate.squares < 1e-12, "both lie at the edge");
         let edge = ttft.candidate.mean - 100f64.ln();
@@ -342,31 +336,34 @@ mod tests {
 
     #[test]
     fn a_change_of_one_margin_is_not_clipped() {
-        let mut cutter = Cutter::new(0, 0.18);
+        let mut aggregator = BlockAggregator::new(0, 0.18);
         for at in 0..100 {
-            cutter.add(sample(at, Arm::Live, 100.0));
-            cutter.add(sample(at, Arm::Candidate, 120.0));
+            aggregator.add(sample(at, Arm::Live, 100.0));
+            aggregator.add(sample(at, Arm::Candidate, 120.0));
         }
-        let ttft = cutter.cut(5_000)[0].1.ttft;
+        let ttft = aggregator.ended_blocks(5_000)[0].1.ttft;
         let change = ttft.candidate.mean - ttft.live.mean;
         assert!((change - 1.2f64.ln()).abs() < 1e-9, "{change}");
     }
 
     #[test]
     fn a_pair_is_compared_where_at_least_one_answered() {
-        let mut cutter = Cutter::new(0, 0.18);
+        let mut aggregator = BlockAggregator::new(0, 0.18);
         for at in 0..30 {
-            cutter.add(sample(at, Arm::Live, 100.0));
+            aggregator.add(sample(at, Arm::Live, 100.0));
         }
-        let (fine, broken) = (sample(0, Arm::Live, 100.0).felt, failed(0, Arm::Live).felt);
+        let (fine, broken) = (
+            sample(0, Arm::Live, 100.0).outcome,
+            failed(0, Arm::Live).outcome,
+        );
         for (live, candidate) in [(fine, fine), (broken, broken), (fine, broken)] {
-            cutter.add_pair(Pair {
+            aggregator.add_pair(ProbePair {
                 ended_ms: 40,
-                live,
-                candidate,
+                outcomes: Pair::new(live, candidate),
+                server_errors: Pair::default(),
             });
         }
-        let block = cutter.cut(5_000)[0].1;
+        let block = aggregator.ended_blocks(5_000)[0].1;
         assert_eq!(block.ttft.pairs.count, 2);
         assert!(block.ttft.pairs.mean > 0.2);
         assert_eq!(block.candidate, Requests { sent: 3, failed: 2 });

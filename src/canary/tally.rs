@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     judge::Subject,
-    sample::{Arm, BLOCK_MS, Felt},
-    share::Share,
+    pair::{Arm, Pair},
+    proof::Share,
+    sample::{BLOCK_MS, Outcome},
 };
 use crate::{
     load::{Latency, Values, quantile::nearest_rank},
@@ -21,15 +22,15 @@ const VALUES_MAX: usize = 200_000;
 /// Over how long rates are taken.
 const RATE_WINDOW_MS: u64 = 10_000;
 
-/// One version's side.
+/// What one version did.
 #[derive(Debug, Default)]
-pub struct Side {
+pub struct VersionTally {
     pub requests: u64,
     pub errors: u64,
     ttft_ms: Kept,
     tpot_ms: Kept,
     recent: VecDeque<(u64, u32)>,
-    block: Block,
+    block: BlockLatencies,
 }
 
 /// Values thinned out evenly once there are too many.
@@ -67,7 +68,7 @@ impl Kept {
 }
 
 #[derive(Debug, Default)]
-struct Block {
+struct BlockLatencies {
     ttft_ms: Vec<f64>,
     tpot_ms: Vec<f64>,
 }
@@ -105,29 +106,29 @@ pub struct Point {
     pub share: Share,
     pub live: Moment,
     pub candidate: Moment,
-    pub ln_e: [Evidence; 3],
+    pub ln_e: [SubjectEvidence; 3],
 }
 
 /// `ln e` of both sides of one subject; errors have only the worse side.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
+pub struct SubjectEvidence {
     pub subject: Subject,
     pub worse: f64,
     pub not_worse: Option<f64>,
 }
 
-impl Side {
-    fn add(&mut self, ended_ms: u64, felt: &Felt, output_tokens: u32) {
+impl VersionTally {
+    fn add(&mut self, ended_ms: u64, outcome: &Outcome, output_tokens: u32) {
         self.requests += 1;
-        self.errors += u64::from(felt.failed);
+        self.errors += u64::from(outcome.failed);
         self.recent.push_back((ended_ms, output_tokens));
-        if felt.failed {
+        if outcome.failed {
             return;
         }
-        self.ttft_ms.add(felt.ttft_ms);
-        self.tpot_ms.add(felt.tpot_ms);
-        self.block.ttft_ms.extend(felt.ttft_ms);
-        self.block.tpot_ms.extend(felt.tpot_ms);
+        self.ttft_ms.add(outcome.ttft_ms);
+        self.tpot_ms.add(outcome.tpot_ms);
+        self.block.ttft_ms.extend(outcome.ttft_ms);
+        self.block.tpot_ms.extend(outcome.tpot_ms);
     }
 
     /// Requests and output tokens a second over the last ten seconds.
@@ -181,22 +182,6 @@ impl Side {
     }
 }
 
-/// Both versions, from one source.
-#[derive(Debug, Default)]
-pub struct Sides {
-    pub live: Side,
-    pub candidate: Side,
-}
-
-impl Sides {
-    fn side(&mut self, arm: Arm) -> &mut Side {
-        match arm {
-            Arm::Live => &mut self.live,
-            Arm::Candidate => &mut self.candidate,
-        }
-    }
-}
-
 /// Requests of each version from which its own traffic is what is shown, not the probes.
 const SHOWN_MIN: u64 = 5;
 
@@ -204,12 +189,10 @@ const SHOWN_MIN: u64 = 5;
 #[derive(Debug, Default)]
 pub struct Tally {
     start_ms: u64,
-    pub traffic: Sides,
-    pub probes: Sides,
-    /// Unpinned requests of the step, by who answered.
-    pub share: Share,
+    pub traffic: Pair<VersionTally>,
+    pub probes: Pair<VersionTally>,
     pub points: Vec<Point>,
-    shown: Option<(u64, [Moment; 2])>,
+    last_quantiles: Option<(u64, Pair<Moment>)>,
 }
 
 impl Tally {
@@ -224,20 +207,16 @@ impl Tally {
         self.start_ms
     }
 
-    pub fn add(&mut self, ended_ms: u64, arm: Arm, felt: &Felt, output_tokens: u32) {
-        self.traffic.side(arm).add(ended_ms, felt, output_tokens);
+    pub fn add(&mut self, ended_ms: u64, arm: Arm, outcome: &Outcome, output_tokens: u32) {
+        self.traffic[arm].add(ended_ms, outcome, output_tokens);
     }
 
-    pub fn add_probe(&mut self, ended_ms: u64, arm: Arm, felt: &Felt) {
-        self.probes.side(arm).add(ended_ms, felt, 0);
+    pub fn add_probe(&mut self, ended_ms: u64, arm: Arm, outcome: &Outcome) {
+        self.probes[arm].add(ended_ms, outcome, 0);
     }
 
-    pub fn begin_step(&mut self) {
-        self.share = Share::default();
-    }
-
-    /// What people sent, or the probes where they sent too little to either version.
-    pub fn sides(&self) -> &Sides {
+    /// What users sent, or the probes where they sent too little to either version.
+    pub fn shown(&self) -> &Pair<VersionTally> {
         if self.shows_probes() {
             &self.probes
         } else {
@@ -246,25 +225,27 @@ impl Tally {
     }
 
     pub fn shows_probes(&self) -> bool {
-        let few = |sides: &Sides| sides.live.requests.min(sides.candidate.requests) < SHOWN_MIN;
+        let few = |of: &Pair<VersionTally>| of.live.requests.min(of.candidate.requests) < SHOWN_MIN;
         few(&self.traffic) && !few(&self.probes)
     }
 
-    pub fn close_block(&mut self, ended_ms: u64, weight: Weight, ln_e: [Evidence; 3]) -> Point {
+    /// Closes five seconds at `weight`, of which `share` is known and `ln_e` was made.
+    pub fn close_block(
+        &mut self,
+        ended_ms: u64,
+        weight: Weight,
+        share: Share,
+        ln_e: [SubjectEvidence; 3],
+    ) -> Point {
         let at_ms = ended_ms.saturating_sub(self.start_ms);
-        let traffic = [
-            self.traffic.live.close_block(),
-            self.traffic.candidate.close_block(),
-        ];
-        let probes = [
-            self.probes.live.close_block(),
-            self.probes.candidate.close_block(),
-        ];
-        let [live, candidate] = if self.shows_probes() { probes } else { traffic };
+        let close = |tally: &mut VersionTally| tally.close_block();
+        let traffic = self.traffic.as_mut().map(close);
+        let probes = self.probes.as_mut().map(close);
+        let Pair { live, candidate } = if self.shows_probes() { probes } else { traffic };
         let point = Point {
             at_s: seconds(at_ms),
             weight,
-            share: self.share,
+            share,
             live,
             candidate,
             ln_e,
@@ -273,23 +254,20 @@ impl Tally {
         point
     }
 
-    /// Requests and output tokens a second of what people sent to live and candidate.
-    pub fn rates(&mut self, now_ms: u64) -> [(f64, f64); 2] {
+    /// Requests and output tokens a second of what users sent to live and candidate.
+    pub fn rates(&mut self, now_ms: u64) -> Pair<(f64, f64)> {
         let start_ms = self.start_ms;
-        [
-            self.traffic.live.rates(now_ms, start_ms),
-            self.traffic.candidate.rates(now_ms, start_ms),
-        ]
+        let traffic = self.traffic.as_mut();
+        traffic.map(|tally| tally.rates(now_ms, start_ms))
     }
 
     /// Quantiles of the whole run; sorted anew once a second at most.
-    pub fn quantiles(&mut self, now_ms: u64) -> [Moment; 2] {
-        match self.shown {
+    pub fn quantiles(&mut self, now_ms: u64) -> Pair<Moment> {
+        match self.last_quantiles {
             Some((at, shown)) if now_ms.saturating_sub(at) < 1_000 => shown,
             _ => {
-                let sides = self.sides();
-                let shown = [sides.live.quantiles(), sides.candidate.quantiles()];
-                self.shown = Some((now_ms, shown));
+                let shown = self.shown().as_ref().map(VersionTally::quantiles);
+                self.last_quantiles = Some((now_ms, shown));
                 shown
             }
         }
@@ -321,11 +299,12 @@ mod tests {
     #[test]
     fn rates_are_of_the_last_ten_seconds() {
         let mut tally = Tally::new(0);
-        let felt = Felt::default();
+        let outcome = Outcome::default();
         for at in 0..200 {
-            tally.add(at * 100, Arm::Live, &felt, 5);
+            tally.add(at * 100, Arm::Live, &outcome, 5);
         }
-        let [(requests, tokens), candidate] = tally.rates(20_000);
+        let rates = tally.rates(20_000);
+        let ((requests, tokens), candidate) = (rates.live, rates.candidate);
         assert!((requests - 10.0).abs() < 0.2, "{requests}");
         assert!((tokens - 50.0).abs() < 1.0, "{tokens}");
         assert!(candidate.0.abs() < 1e-9);

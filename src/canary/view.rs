@@ -1,10 +1,11 @@
 //! One moment of a canary as figures to draw (pure).
 
 use super::{
-    evidence::Weighed,
-    judge::{Rules, Ruling, Standing, Subject},
+    evidence::MetricEvidence,
+    judge::{Decision, EvidenceSummary, Rules, Subject},
+    pair::Pair,
     power::seconds_until,
-    share::Share,
+    proof::Share,
     tally::{Moment, Tally},
 };
 use crate::{header_match::HeaderMatch, load::ServerFigures, name::VersionId, weight::Weight};
@@ -45,12 +46,12 @@ pub struct VersionView {
 /// One metric of both versions, in milliseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MetricView {
-    pub p50: [Option<f64>; 2],
-    pub p95: [Option<f64>; 2],
+    pub p50: Pair<Option<f64>>,
+    pub p95: Pair<Option<f64>>,
     /// The candidate's p50 and p95 over the last minute.
     pub spark_p50: Vec<Option<f64>>,
     pub spark_p95: Vec<Option<f64>>,
-    /// Change of the candidate as fractions: estimate, low and high at 95%, at every look.
+    /// Change of the candidate as fractions: estimate, low and high of an interval that holds at any time (95%).
     pub change: Option<[f64; 3]>,
 }
 
@@ -64,38 +65,38 @@ pub struct VerdictView {
     pub worst: Subject,
     /// Seconds until "not worse" or "worse" if things go on as they are.
     pub eta_s: Option<f64>,
-    pub ruling: Ruling,
+    pub decision: Decision,
 }
 
 impl VerdictView {
     /// `elapsed_s` of the step.
-    pub fn new(standing: &Standing, rules: &Rules, elapsed_s: f64) -> Self {
-        let share = |ln_e: f64| (ln_e / standing.ln_threshold).clamp(0.0, 1.0);
+    pub fn new(summary: &EvidenceSummary, rules: &Rules, elapsed_s: f64) -> Self {
+        let share = |ln_e: f64| (ln_e / summary.ln_threshold).clamp(0.0, 1.0);
         let sides = [
-            (Subject::Ttft, standing.ttft.ln_e_worse),
-            (Subject::Tpot, standing.tpot.ln_e_worse),
-            (Subject::Errors, standing.ln_e_errors),
+            (Subject::Ttft, summary.ttft.ln_e_worse),
+            (Subject::Tpot, summary.tpot.ln_e_worse),
+            (Subject::Errors, summary.ln_e_errors),
         ];
         let (worst, ln_e) = sides
             .into_iter()
             .reduce(|a, b| if b.1 > a.1 { b } else { a })
             .unwrap_or((Subject::Errors, 0.0));
-        let judged = [&standing.ttft, &standing.tpot];
+        let judged = [&summary.ttft, &summary.tpot];
         let not_worse = judged
             .iter()
-            .filter(|weighed| weighed.samples > 0)
-            .map(|weighed| weighed.ln_e_not_worse)
+            .filter(|metric_evidence| metric_evidence.samples > 0)
+            .map(|metric_evidence| metric_evidence.ln_e_not_worse)
             .reduce(f64::min)
             .unwrap_or(0.0);
         let passes = judged
             .iter()
-            .filter(|weighed| weighed.samples > 0)
-            .map(|weighed| eta(weighed, rules, elapsed_s, -1.0))
+            .filter(|metric_evidence| metric_evidence.samples > 0)
+            .map(|metric_evidence| eta(metric_evidence, rules, elapsed_s, -1.0))
             .reduce(|a, b| a.zip(b).map(|(a, b)| a.max(b)))
             .flatten();
         let fails = judged
             .iter()
-            .filter_map(|weighed| eta(weighed, rules, elapsed_s, 1.0))
+            .filter_map(|metric_evidence| eta(metric_evidence, rules, elapsed_s, 1.0))
             .reduce(f64::min);
         let eta_s = match (passes, fails) {
             (Some(passes), Some(fails)) => Some(passes.min(fails)),
@@ -106,14 +107,14 @@ impl VerdictView {
             not_worse: share(not_worse),
             worst,
             eta_s,
-            ruling: standing.ruling,
+            decision: summary.decision,
         }
     }
 }
 
 /// Seconds until one metric is shown worse (`sign` = 1) or not worse by the margin (−1).
-fn eta(weighed: &Weighed, rules: &Rules, elapsed_s: f64, sign: f64) -> Option<f64> {
-    let change = weighed.change?;
+fn eta(metric_evidence: &MetricEvidence, rules: &Rules, elapsed_s: f64, sign: f64) -> Option<f64> {
+    let change = metric_evidence.change?;
     let bound = if sign > 0.0 { 0.0 } else { rules.ln_margin() };
     let estimate = sign * (change.estimate - bound);
     let threshold = rules.ln_threshold();
@@ -130,8 +131,8 @@ impl MetricView {
     pub fn new(
         subject: Subject,
         tally: &Tally,
-        quantiles: &[Moment; 2],
-        weighed: Option<&Weighed>,
+        quantiles: Pair<Moment>,
+        metric_evidence: Option<&MetricEvidence>,
     ) -> Self {
         let of = |moment: &Moment| match subject {
             Subject::Tpot => moment.tpot_ms,
@@ -141,8 +142,8 @@ impl MetricView {
         let spark = tally.points[from..]
             .iter()
             .map(|point| of(&point.candidate));
-        let change = weighed
-            .and_then(|weighed| weighed.change)
+        let change = metric_evidence
+            .and_then(|metric_evidence| metric_evidence.change)
             .map(|change| [change.estimate, change.low, change.high].map(f64::exp_m1));
         Self {
             p50: quantiles.map(|moment| of(&moment).p50),

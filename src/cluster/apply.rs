@@ -19,7 +19,7 @@ pub const FIELD_MANAGER: &str = "infer";
 /// Whether an apply is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Apply {
-    /// The server says what would come of it and keeps nothing.
+    /// The server answers with the result and keeps nothing.
     DryRun,
     Keep,
 }
@@ -170,9 +170,9 @@ pub async fn json_patch(
     })
 }
 
-/// How the server says that a JSON Patch could not be applied (422). It does not
-/// name the operation: a failed `test` and a path that is not there read alike,
-/// while a patched object that is not valid is named with its field.
+/// The server's message for a JSON Patch that cannot be applied (422). It does not name the
+/// operation: a failed `test` and a path that is not there read alike, while a patched object
+/// that is not valid is named with its field.
 fn is_failed_test(message: &str) -> bool {
     message.starts_with("the server rejected our request due to an error in our request")
 }

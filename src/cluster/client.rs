@@ -1,30 +1,19 @@
 //! The only place a connection to a cluster is made; every request has a limit.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use http::header::{ACCEPT, CONTENT_TYPE, DATE, RETRY_AFTER};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kube::{client::Body, core::Status};
 use serde_json::Value;
-use tokio::{
-    sync::OnceCell,
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::object::{
-    Kind, KindRow, Object,
-    kind::version_path,
-    kinds::Presence,
-    path::{query, segment},
-};
+use crate::object::{Kind, Object, path::query};
 
 use super::{
     Error,
     config::{Target, configure, secure},
+    discovery::Discovered,
     request::{Ended, Request, pause},
 };
 
@@ -36,9 +25,7 @@ pub struct Cluster {
     /// The context's name; `in-cluster` inside a pod.
     pub context: String,
     pub server: String,
-    /// What discovery has told so far.
-    kinds: Arc<Mutex<HashMap<(String, String), Kind>>>,
-    apis: Arc<OnceCell<BTreeSet<String>>>,
+    pub(super) discovered: Arc<Discovered>,
 }
 
 /// One request and its answer, retries included: longer, and a person thinks it hangs.
@@ -101,8 +88,7 @@ impl Cluster {
             namespace,
             context,
             server,
-            kinds: Arc::default(),
-            apis: Arc::default(),
+            discovered: Arc::default(),
         })
     }
 
@@ -280,72 +266,6 @@ impl Cluster {
         })
     }
 
-    /// The kind of an object, from the table of kinds or the server's discovery.
-    pub async fn kind(&self, api_version: &str, kind: &str) -> Result<Kind, Error> {
-        match KindRow::find(api_version, kind) {
-            Some(row) if row.presence == Presence::Core => Ok(row.kind.clone()),
-            _ => {
-                let found = self.discover(api_version, kind).await?;
-                found.ok_or_else(|| Error::KindUnknown {
-                    api_version: api_version.to_owned(),
-                    kind: kind.to_owned(),
-                })
-            }
-        }
-    }
-
-    /// Whether the cluster has the kind. Only discovery tells: a list answers 404 or 403 for
-    /// other reasons too.
-    pub async fn serves(&self, kind: &Kind) -> Result<bool, Error> {
-        let api_version = kind.api_version();
-        let row = KindRow::find(&api_version, &kind.kind);
-        if row.is_some_and(|row| row.presence == Presence::Core) {
-            return Ok(true);
-        }
-        if !self.group_versions().await?.contains(&api_version) {
-            return Ok(false);
-        }
-        Ok(self.discover(&api_version, &kind.kind).await?.is_some())
-    }
-
-    /// The API groups that the cluster serves, with their versions: `apps/v1`. Read once.
-    pub async fn group_versions(&self) -> Result<&BTreeSet<String>, Error> {
-        let read = || async {
-            let request = Request::get("list API groups", "/apis");
-            Ok(group_versions(&self.call(&request).await?))
-        };
-        self.apis.get_or_try_init(read).await
-    }
-
-    /// The kind as the server describes it; `None` where it does not have it.
-    async fn discover(&self, api_version: &str, kind: &str) -> Result<Option<Kind>, Error> {
-        let key = (api_version.to_owned(), kind.to_owned());
-        let cached = self
-            .kinds
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&key)
-            .cloned();
-        if cached.is_some() {
-            return Ok(cached);
-        }
-        let path: Vec<_> = api_version.split('/').map(segment).collect();
-        let request = Request::get(
-            format!("discover {api_version} {kind}"),
-            version_path(&path.join("/")),
-        );
-        let list = match self.call(&request).await {
-            Err(error) if error.is_not_found() => return Ok(None),
-            list => list?,
-        };
-        let found = Kind::from_resource_list(api_version, kind, &list);
-        if let Some(found) = &found {
-            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-            kinds.insert(key, found.clone());
-        }
-        Ok(found)
-    }
-
     fn timed_out(&self, request: &Request) -> Error {
         Error::TimedOut {
             act: request.act.clone(),
@@ -382,20 +302,6 @@ impl Unanswered {
     }
 }
 
-/// The group versions in the answer to `GET /apis`.
-fn group_versions(groups: &Value) -> BTreeSet<String> {
-    let groups = groups.get("groups").and_then(Value::as_array);
-    let versions = groups
-        .into_iter()
-        .flatten()
-        .filter_map(|group| group.get("versions")?.as_array());
-    versions
-        .flatten()
-        .filter_map(|version| version.get("groupVersion")?.as_str())
-        .map(str::to_owned)
-        .collect()
-}
-
 fn header(headers: &http::HeaderMap, name: &http::HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(ToOwned::to_owned)
 }
@@ -415,7 +321,7 @@ async fn read(request: &Request, body: Body) -> Result<Vec<u8>, Error> {
     }
 }
 
-/// The server's `Status`; what a proxy in between says becomes one too.
+/// The server's `Status`; the answer of a proxy in between becomes one too.
 fn status_of(code: u16, bytes: &[u8]) -> Status {
     /// Enough of a proxy's page to recognise it.
     const TEXT_MAX: usize = 300;

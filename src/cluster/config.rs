@@ -67,7 +67,7 @@ fn is_absent(error: &KubeconfigError) -> bool {
     }
 }
 
-/// Refuses what would send a token to whoever answers.
+/// Refuses settings that would send a token to an unknown server.
 pub(super) fn secure(config: &Config) -> Result<(), Error> {
     let refuse = |reason: &str| {
         Err(Error::Insecure {
@@ -76,7 +76,7 @@ pub(super) fn secure(config: &Config) -> Result<(), Error> {
         })
     };
     if config.accept_invalid_certs {
-        return refuse("the kubeconfig says `insecure-skip-tls-verify`");
+        return refuse("the kubeconfig has `insecure-skip-tls-verify`");
     }
     let host = config.cluster_url.host().unwrap_or_default();
     let loopback = host == "localhost"

@@ -1,4 +1,4 @@
-//! Who owns which field: server-side apply's conflicts and `managedFields`, read.
+//! The owners of fields: from server-side apply's conflicts and from `managedFields`.
 
 use std::fmt;
 

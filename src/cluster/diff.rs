@@ -25,7 +25,7 @@ pub struct ObjectDiff {
 }
 
 impl ObjectDiff {
-    /// Which fields differ, and not by what: for what nobody is to read in a log.
+    /// Which fields differ, without their values: for values that must not be logged.
     fn hide_values(&mut self) {
         for change in &mut self.changes {
             for value in [&mut change.before, &mut change.after]
@@ -47,7 +47,7 @@ pub enum Act {
     Delete,
 }
 
-/// Fields the server writes, which no manifest says.
+/// Fields that the server writes and no manifest has.
 const SERVER_FIELDS: [&str; 7] = [
     "managedFields",
     "resourceVersion",

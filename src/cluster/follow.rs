@@ -46,8 +46,8 @@ impl Rollout {
     }
 }
 
-/// How long each phase may take; not one timeout, because a pull of 100 GB and a
-/// pod that nobody schedules are different things.
+/// How long each phase may take. Not one timeout: a pull of 100 GB may take far longer than a
+/// pod may wait for a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
     /// An autoscaler needs minutes for a GPU node.
@@ -85,10 +85,10 @@ pub struct PhaseSeconds {
     pub load: Option<f64>,
 }
 
-/// What a person is told meanwhile.
+/// What is reported meanwhile.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// Something moved.
+    /// The pods or the workload have changed.
     Progress(Progress),
     /// A phase is over.
     PhaseDone {
@@ -96,15 +96,15 @@ pub enum Event {
         seconds: f64,
         nodes: Vec<String>,
     },
-    /// In the way, but not the end of it yet.
+    /// A cause that keeps the version from starting, and that may still go away.
     Waiting(Finding),
 }
 
 /// One message of one of the three watches.
 enum Seen {
     Workload(watcher::Event<Object>),
-    Pod(watcher::Event<Pod>),
-    Event(watcher::Event<CoreEvent>),
+    Pod(Box<watcher::Event<Pod>>),
+    Event(Box<watcher::Event<CoreEvent>>),
     Failed {
         events_only: bool,
         error: watcher::Error,
@@ -169,11 +169,13 @@ fn watches<'a>(
         config().labels(&rollout.selector),
     )
     .default_backoff()
-    .map(move |event| event.map_or_else(failed(false), |event| Seen::Pod(plain(event))));
+    .map(move |event| event.map_or_else(failed(false), |event| Seen::Pod(Box::new(plain(event)))));
     let events = Api::<Typed<CoreEvent>>::namespaced(client, namespace);
     let events = watcher(events, config())
         .default_backoff()
-        .map(move |event| event.map_or_else(failed(true), |event| Seen::Event(plain(event))));
+        .map(move |event| {
+            event.map_or_else(failed(true), |event| Seen::Event(Box::new(plain(event))))
+        });
     select_all([workloads.boxed(), pods.boxed(), events.boxed()])
 }
 
@@ -205,9 +207,18 @@ fn deadline(cluster: &Cluster, state: &State<'_>, why: &str) -> Error {
 
 /// Why the controller gave up since the rollout began. The same spec followed again still
 /// carries the condition of the attempt before.
-fn newly(now: Option<&GaveUp>, before: Option<&Option<GaveUp>>) -> Option<String> {
-    let (now, before) = (now?, before?);
+fn newly(now: Option<&GaveUp>, before: &Before) -> Option<String> {
+    let (now, Before::Known(before)) = (now?, before) else {
+        return None;
+    };
     (Some(now) != before.as_ref()).then(|| now.reason.clone())
+}
+
+/// What the controller reported when it first saw the spec that is followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Before {
+    Unknown,
+    Known(Option<GaveUp>),
 }
 
 struct State<'a> {
@@ -217,8 +228,7 @@ struct State<'a> {
     phase: Phase,
     phase_began: Instant,
     last: Option<Progress>,
-    /// What the controller reported when it first saw this spec; `None` until it has.
-    before: Option<Option<GaveUp>>,
+    before: Before,
     /// Since when each finding has lasted.
     since: BTreeMap<Code, Instant>,
     shown: Option<Finding>,
@@ -235,7 +245,7 @@ impl<'a> State<'a> {
             phase: Phase::Schedule,
             phase_began: now,
             last: None,
-            before: None,
+            before: Before::Unknown,
             since: BTreeMap::new(),
             shown: None,
             seconds: PhaseSeconds::default(),
@@ -245,8 +255,8 @@ impl<'a> State<'a> {
     fn observe(&mut self, seen: Seen) {
         match seen {
             Seen::Workload(event) => self.observed.workload(event),
-            Seen::Pod(event) => self.observed.pod(event),
-            Seen::Event(event) => self.observed.event(event),
+            Seen::Pod(event) => self.observed.pod(*event),
+            Seen::Event(event) => self.observed.event(*event),
             Seen::Failed { .. } => {}
         }
     }
@@ -258,15 +268,15 @@ impl<'a> State<'a> {
         on_event: &(dyn Fn(Event) + Sync),
     ) -> Result<Option<PhaseSeconds>, Error> {
         let now = self.observed.progress();
-        if self.before.is_none() && self.observed.is_observed() {
-            self.before = Some(now.gave_up.clone());
+        if self.before == Before::Unknown && self.observed.is_observed() {
+            self.before = Before::Known(now.gave_up.clone());
         }
         self.advance(&now, on_event);
         if self.last.as_ref() != Some(&now) {
             on_event(Event::Progress(now.clone()));
         }
         let done = now.done;
-        let gave_up = newly(now.gave_up.as_ref(), self.before.as_ref());
+        let gave_up = newly(now.gave_up.as_ref(), &self.before);
         self.last = Some(now);
         if done {
             return Ok(Some(self.seconds));
@@ -278,8 +288,8 @@ impl<'a> State<'a> {
         let budget = self.rollout.budget.of(self.phase);
         if self.phase_began.elapsed() >= budget {
             let why = match self.phase {
-                Phase::Schedule => "no node took it",
-                Phase::Pull => "its images are not there",
+                Phase::Schedule => "its pods have no node",
+                Phase::Pull => "its images are not pulled",
                 Phase::Load | Phase::Ready => "the engine is not ready",
             };
             return Err(deadline(cluster, self, why));
@@ -353,11 +363,12 @@ mod tests {
             at: at.to_owned(),
         };
         let (old, new) = (gave_up("03:00"), gave_up("04:00"));
-        assert_eq!(newly(Some(&old), None), None);
-        assert_eq!(newly(Some(&old), Some(&Some(old.clone()))), None);
-        assert_eq!(newly(None, Some(&Some(old.clone()))), None);
-        for before in [None, Some(old)] {
-            let reason = newly(Some(&new), Some(&before));
+        let known = Before::Known(Some(old.clone()));
+        assert_eq!(newly(Some(&old), &Before::Unknown), None);
+        assert_eq!(newly(Some(&old), &known), None);
+        assert_eq!(newly(None, &known), None);
+        for before in [Before::Known(None), known] {
+            let reason = newly(Some(&new), &before);
             assert_eq!(reason.as_deref(), Some("its progress deadline has passed"));
         }
     }

@@ -28,7 +28,7 @@ pub fn of_infer() -> String {
     format!("{MANAGED_BY}={MANAGER}")
 }
 
-/// Whether the labels say that the object is the release's own.
+/// Whether the object's labels name the release and `infer` as its manager.
 pub fn is_ours(object: &Value, release: &ReleaseName) -> bool {
     label(object, MANAGED_BY) == Some(MANAGER) && label(object, RELEASE) == Some(release.as_str())
 }

@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::name::ReleaseName;
+use crate::{name::ReleaseName, object::kind::LEASE};
 
 use self::standing::micro_time;
 pub use self::standing::{Standing, standing, taken};
@@ -20,7 +20,6 @@ use super::{
     Cluster, Error,
     apply::{create, json_patch, replace},
     inventory::delete,
-    kind::LEASE,
 };
 
 /// How long a lock outlives its holder's last renewal.
@@ -39,8 +38,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(12);
 /// What the renewal last knew.
 #[derive(Debug, Clone)]
 enum LockState {
-    /// Ours, and renewed then. While the server is away nobody can take it, so an old
-    /// renewal is no loss yet; but nothing is written under it either.
+    /// Ours, and renewed then. While the server is away no other client can take it, so an
+    /// old renewal is no loss yet; but nothing is written under it either.
     Renewed(Instant),
     Lost(String),
 }
@@ -322,7 +321,7 @@ async fn renew(
                     let taker = now
                         .as_ref()
                         .and_then(|lease| lease.pointer("/spec/holderIdentity"));
-                    let taker = taker.and_then(Value::as_str).unwrap_or("nobody");
+                    let taker = taker.and_then(Value::as_str).unwrap_or("no other client");
                     return format!("{taker} took it over");
                 }
                 Err(error) if error.is_transient() => {}

@@ -10,12 +10,13 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::interrupt::Interrupt;
+use crate::{
+    interrupt::Interrupt,
+    object::{kind::POD, path::query},
+};
 
 use super::{
     Cluster, Error,
-    kind::POD,
-    path::query,
     pods::{PodView, find},
     request::Request,
 };

@@ -12,6 +12,7 @@ mod config;
 pub mod conflict;
 pub mod diagnosis;
 pub mod diff;
+mod discovery;
 mod error;
 pub mod explain;
 mod facts;
@@ -31,7 +32,6 @@ pub mod typed;
 pub mod workload;
 
 pub use crate::object::kind;
-use crate::object::path;
 
 pub use self::{
     client::Cluster,

@@ -42,7 +42,7 @@ const KEPT_BACK: [HeaderName; 5] = [
     TRANSFER_ENCODING,
 ];
 
-/// Open until it is dropped; whoever does not know its address cannot use it.
+/// Open until it is dropped; a client that does not know its address cannot use it.
 #[derive(Debug)]
 pub struct PodProxy {
     url: String,

@@ -1,5 +1,5 @@
-//! Pods of a version: who they are, their logs, and requests to them through the
-//! API server (`pods/proxy`), which reaches them without a gateway.
+//! Pods of a version: their node and state, their logs, and requests to them through the API
+//! server (`pods/proxy`), which reaches them without a gateway.
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -14,12 +14,14 @@ use super::{
     diagnosis::log::TAIL_BYTES_MAX,
     gpus,
     inventory::VERSION,
-    kind::POD,
-    path::{query, segment},
     request::{JSON, Request},
 };
+use crate::object::{
+    kind::POD,
+    path::{query, segment},
+};
 
-/// A pod as the other parts see it.
+/// What the other parts need to know of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PodView {
     pub pod: String,
@@ -34,7 +36,7 @@ pub struct PodView {
     pub started: Option<String>,
 }
 
-/// Pods of a selector that are not on their way out.
+/// Pods of a selector that are not being deleted.
 pub async fn find(cluster: &Cluster, selector: &str) -> Result<Vec<PodView>, Error> {
     let pods: Vec<Pod> = gpus::all_typed(&cluster.list(&POD, selector).await?);
     Ok(pods

@@ -16,7 +16,7 @@ const PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// Whether a request that may have reached the server can be sent once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// It reads, or says what is wanted: twice is as good as once.
+    /// It reads, or sets what is wanted: twice has the effect of once.
     Safe,
     /// It changes something relative to what was read: only the server's own
     /// "not now" (429, 503) is retried.

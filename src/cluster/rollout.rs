@@ -68,7 +68,7 @@ pub fn progress(workload: &dyn Workload, object: Option<&Object>, pods: &[Pod]) 
     }
 }
 
-/// Pods on their way out, or ended and replaced, say nothing about the version.
+/// A pod that is being deleted, or has ended and is replaced, does not count.
 fn counts(pod: &Pod) -> bool {
     let phase = pod
         .status

@@ -1,12 +1,12 @@
-//! `infer canary`: a share of the traffic to the wanted version, and back if users would feel it.
+//! `infer canary`: shifts a share of the traffic to the wanted version, compares, goes on or back.
 
-mod ground;
 mod open;
+mod session;
 mod values;
 
 use std::path::PathBuf;
 
-use self::ground::{Bring, CanarySession};
+use self::session::{Bring, CanarySession};
 use super::{
     Session,
     held::Held,
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     canary::{
-        self, Ending, State, Stopped, Verdict,
+        self, CanaryResult, RunEnd, RunState, Verdict,
         journal::{Journal, run_id},
         plan::{Asked, OnInterrupt, OnUndecided, Plan},
         probe::now_ms,
@@ -30,23 +30,25 @@ use crate::{
     weight::Weight,
 };
 
-/// Shift traffic to the wanted version, compare what users feel, and go on or back
+/// Shift traffic to the wanted version, compare it with the live one, and go on or back
 ///
-/// The wanted version comes up beside the live one and gets its share. Both versions' time to
-/// first token, time per token and errors are compared while you watch, by a test that holds at
-/// every look: not worse by the margin → held (or promoted); worse → rolled back, exit code 3.
+/// The wanted version (the candidate) starts beside the live one and gets its share of the
+/// requests. A sequential test compares both versions' time to first token, time per token and
+/// errors, and may be watched without changing its result. Candidate not worse by the margin:
+/// held, or promoted. Candidate worse: rolled back, exit code 3.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "\
 Examples:
   infer canary --weight 10                   held at 10% if not worse
-  infer canary --weight 10 --promote         goes on to 100%
-  infer canary --steps 5,25,100 --for 15m
-  infer canary promote                       after a held one; also: status, resume, abort
-  infer canary --hold --match header:beta=1  A/B: who sends the header meets it
+  infer canary --weight 10 --promote         goes on to 100% if not worse
+  infer canary --steps 5,25,100 --for 15m    one comparison at each share
+  infer canary promote                       a held canary to 100%; also: status, resume, abort
+  infer canary --hold --match header:beta=1  A/B: requests with the header go to the candidate
 
-Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 somebody else is at it.
-Ctrl-C freezes the weight and leaves; a second one rolls back.")]
+Exit codes: 0 held, promoted or aborted; 3 rolled back; 4 undecided; 5 another operator holds the
+release; 130 interrupted. Ctrl-C freezes the weight and exits; a second Ctrl-C rolls back. The same
+command takes over a canary whose process was killed.")]
 pub struct CanaryArgs {
     #[command(subcommand)]
     open: Option<open::Open>,
@@ -58,44 +60,44 @@ pub struct CanaryArgs {
 struct StartArgs {
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Share of the traffic for the candidate, in percent; 0 compares by probes only
+    /// The candidate's share of the requests, in percent; 0 compares by probes alone
     #[arg(long, value_name = "PERCENT", conflicts_with = "steps")]
     weight: Option<Weight>,
-    /// Shares to pass through, such as 5,25,100; ending in 100 promotes
+    /// Rising shares, each compared in turn, such as 5,25,100; a last one of 100 promotes
     #[arg(long, value_name = "PERCENT,…", value_delimiter = ',')]
     steps: Vec<Weight>,
-    /// Longest time for each share, such as 90s or 10m
+    /// Time limit for the comparison at each share, such as 90s or 10m
     #[arg(long = "for", value_name = "TIME", default_value = "10m", value_parser = values::duration)]
     step_limit: std::time::Duration,
-    /// Slower by this much is worse
+    /// Not worse means: shown to be slower by less than this (worse: shown to be slower at all)
     #[arg(long, value_name = "PERCENT", default_value = "20%", value_parser = values::percent)]
     margin: f64,
-    /// Give the candidate everything once it is not worse
+    /// Give the candidate all requests once it is not worse
     #[arg(long)]
     promote: bool,
-    /// A/B: compare and report, but act on nothing until the time is over
+    /// A/B: compare until the time limit, then keep the share whatever the result
     #[arg(long)]
     hold: bool,
-    /// A/B: requests with this header go to the candidate, all others to live
+    /// A/B: requests with this header go to the candidate, all others to the live version
     #[arg(long = "match", value_name = "header:NAME=VALUE", requires = "hold",
           conflicts_with_all = ["weight", "steps", "promote"])]
     matches: Option<HeaderMatch>,
-    /// Pairs of probes a second: the same prompt to both versions; 0 turns them off
+    /// Paired probes a second: infer sends the same prompt to both versions; 0 turns them off
     #[arg(long, value_name = "RATE", default_value_t = 2.0)]
     probe_rate: f64,
-    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    /// Prompts for the probes, as JSON lines [default: built-in prompts]
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
-    /// What to do when the time is over without a ruling
+    /// What to do at the time limit without a decision
     #[arg(long, value_enum, default_value_t = values::Undecided::Restore)]
     on_undecided: values::Undecided,
-    /// What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal
+    /// What to do on SIGTERM, on SIGHUP, or on Ctrl-C without a terminal
     #[arg(long, value_enum, default_value_t = values::Interrupted::RollBack)]
     on_interrupt: values::Interrupted,
-    /// How much a version's latency drifts by itself; learned if left out
+    /// Drift of a version's latency without any change [default: learned from the live version]
     #[arg(long, value_name = "PERCENT", value_parser = values::percent)]
     pool_noise: Option<f64>,
-    /// A version that is up already, instead of the wanted one
+    /// The candidate: a version that is up already [default: the version that infer.yaml describes]
     #[arg(long, value_name = "VERSION", conflicts_with = "image")]
     version: Option<VersionId>,
     /// Image to serve instead of infer.yaml's; with a digest, infer.lock is not asked
@@ -123,53 +125,86 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let prompts = values::prompts(args.prompts.as_deref())?;
     values::writable(args.report.as_deref())?;
     let home = release_args::home()?;
-    let ground = CanarySession::find(args.release.find(&home)?).await?;
+    let canary = CanarySession::find(args.release.find(&home)?).await?;
     let run = run_id(now_ms(), std::process::id());
-    let held = ground.hold(run.clone()).await?;
-    let ended = match prepare(args, plan, run, &ground, &held, session).await {
-        Ok((journal, split)) => ground.drive(&held, &journal, split, prompts, session).await,
+    let held = canary.hold(run.clone()).await?;
+    let ended = match prepare(args, plan, run, &canary, &held, session).await {
+        Ok(ready) => {
+            let run = (&ready.journal, ready.split);
+            canary
+                .drive(&held, run, ready.brought_up, prompts, session)
+                .await
+        }
         Err(failure) => Err(failure),
     };
     held.release(ended.is_ok(), session).await;
-    answer(&ground, ended?, args.report.as_deref(), session)
+    answer(&canary, ended?, args.report.as_deref(), session)
 }
 
-/// The candidate up, and the journal of the run that is to come.
+/// A run that can be driven.
+struct Prepared {
+    journal: Journal,
+    split: Split,
+    /// Whether the candidate was not up before.
+    brought_up: bool,
+}
+
+/// The candidate up, and the journal of the run that is to come, or of the abandoned one that
+/// this command began.
 async fn prepare(
     args: &StartArgs,
     plan: Plan,
     run: String,
-    ground: &CanarySession,
+    release: &CanarySession,
     held: &Held<'_>,
     session: &Session,
-) -> Result<(Journal, Split), Failure> {
-    ground.settle(held, session).await?;
-    let split = ground.router.read().await?;
-    let before = held_run(&split, ground.release.as_str())?;
-    let first = plan.steps()[0];
-    if plan.splits_traffic() {
-        ground.router.splits(plan.matches.as_ref()).await?;
+) -> Result<Prepared, Failure> {
+    let name = release.release.as_str();
+    // What an earlier run left half done would be in the way of this one.
+    release.settle(held, session).await?;
+    let split = release.router.read().await?;
+    let before = OpenRun::of(&split)?;
+    if before.is_refused(&plan) {
+        return Err(open(&split, name).into());
     }
-    let candidate = wanted(args, first, &split, ground, held, session).await?;
+    if plan.splits_traffic() {
+        release.router.splits(plan.matches.as_ref()).await?;
+    }
+    let first = plan.weight(0);
+    let (candidate, brought_up) = wanted(args, first, &split, release, held, session).await?;
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
-    if before
-        .as_ref()
-        .is_some_and(|before| before.candidate != candidate)
-    {
-        return Err(open(&split, ground.release.as_str()).into());
-    }
-    let split = ground.router.read().await?;
-    let journal = Journal {
+    let run_id = match before {
+        OpenRun::None => run,
+        OpenRun::Frozen => return Err(open(&split, name).into()),
+        OpenRun::Held(before) | OpenRun::Abandoned(before) if before.candidate != candidate => {
+            return Err(open(&split, name).into());
+        }
+        OpenRun::Abandoned(journal) => {
+            let (step, steps) = (journal.step + 1, journal.plan.steps().len());
+            let text = format!(
+                "run {} was abandoned at {}: it goes on at step {step} of {steps}",
+                journal.run_id, split.weight
+            );
+            session.ui.show(&canary::Event::Note { text });
+            return Ok(Prepared {
+                journal,
+                split,
+                brought_up,
+            });
+        }
         // A held run goes on under its own name: it owns the split.
-        run_id: before.map_or(run, |before| before.run_id),
+        OpenRun::Held(before) => before.run_id,
+    };
+    let split = release.router.read().await?;
+    let journal = Journal {
+        run_id,
         live: split.live.clone(),
         candidate,
         step: 0,
         original_weight: split.weight,
         original_match: split.matches.clone(),
-        original_candidate: split.candidate.clone(),
         started_ms: now_ms(),
         updated_ms: now_ms(),
         deadline_ms: 0,
@@ -177,7 +212,11 @@ async fn prepare(
         held: false,
         plan,
     };
-    Ok((journal, split))
+    Ok(Prepared {
+        journal,
+        split,
+        brought_up,
+    })
 }
 
 fn plan(args: &StartArgs) -> Result<Plan, Failure> {
@@ -203,16 +242,37 @@ fn plan(args: &StartArgs) -> Result<Plan, Failure> {
     Ok(Plan::new(&asked).map_err(canary::Error::from)?)
 }
 
-/// The journal of a held run, which a new one may go on from; any other open run refuses.
-fn held_run(split: &Split, release: &str) -> Result<Option<Journal>, Failure> {
-    let Some(value) = &split.journal else {
-        return Ok(None);
-    };
-    let journal = Journal::read(value).map_err(canary::Error::from)?;
-    if journal.held {
-        Ok(Some(journal))
-    } else {
-        Err(open(split, release).into())
+/// The run that owns the split; no process drives it, for the lock is ours.
+enum OpenRun {
+    None,
+    /// A new run may go on from it.
+    Held(Journal),
+    /// Its operator stopped it: `resume` goes on, no other run.
+    Frozen,
+    /// Its process is gone; the same command takes it over.
+    Abandoned(Journal),
+}
+
+impl OpenRun {
+    fn of(split: &Split) -> Result<Self, Failure> {
+        let Some(value) = &split.journal else {
+            return Ok(Self::None);
+        };
+        let journal = Journal::read(value).map_err(canary::Error::from)?;
+        Ok(match (journal.held, journal.frozen) {
+            (true, _) => Self::Held(journal),
+            (_, true) => Self::Frozen,
+            _ => Self::Abandoned(journal),
+        })
+    }
+
+    /// Whether it stands in the way of a run by `plan`.
+    fn is_refused(&self, plan: &Plan) -> bool {
+        match self {
+            Self::None | Self::Held(_) => false,
+            Self::Frozen => true,
+            Self::Abandoned(journal) => !journal.plan.is_same(plan),
+        }
     }
 }
 
@@ -225,29 +285,29 @@ fn open(split: &Split, release: &str) -> canary::Error {
     }
 }
 
-/// The candidate, up and after its first token.
+/// The candidate, up and after its first token, and whether this run brought it up.
 async fn wanted(
     args: &StartArgs,
     weight: Weight,
     split: &Split,
-    ground: &CanarySession,
+    release: &CanarySession,
     held: &Held<'_>,
     session: &Session,
-) -> Result<VersionId, Failure> {
+) -> Result<(VersionId, bool), Failure> {
     if let Some(version) = &args.version {
-        return Ok(version.clone());
+        return Ok((version.clone(), false));
     }
-    let Some(spec) = &ground.spec else {
-        let waiting = split.candidate.clone();
+    let Some(spec) = &release.spec else {
+        let waiting = split.candidate.clone().map(|waiting| (waiting, false));
         return waiting.ok_or_else(|| {
-            Failure::usage("no infer.yaml says which version is wanted")
-                .hint("run it beside infer.yaml, or name a version that is up with --version")
+            Failure::usage("no candidate is named: there is no infer.yaml here and no --version")
+                .hint("run it in the folder of infer.yaml, or name a version that is up with --version")
         });
     };
     let wanted = Resolved::new(spec, args.image.as_ref(), args.lock.as_deref())?;
     // An open split belongs to its run; and what is up and waiting is up.
     if wanted.version == split.live || split.journal.is_some() {
-        return Ok(wanted.version);
+        return Ok((wanted.version, false));
     }
     let bring = Bring {
         wanted: &wanted,
@@ -255,24 +315,24 @@ async fn wanted(
         live: &split.live,
         weight,
     };
-    ground.bring(held, &bring, session).await?;
-    Ok(wanted.version)
+    let brought_up = release.bring(held, &bring, session).await?;
+    Ok((wanted.version, brought_up))
 }
 
 /// Says how it ended, and writes the report.
 fn answer(
-    ground: &CanarySession,
-    (stopped, state): (Stopped, State),
+    release: &CanarySession,
+    (stopped, state): (RunEnd, RunState),
     report: Option<&std::path::Path>,
     session: &Session,
 ) -> Result<Outcome, Failure> {
     match stopped {
-        Stopped::Frozen { weight, matches } => {
+        RunEnd::Frozen { weight, matches } => {
             let part = part(weight.percent(), matches.as_ref());
-            Err(frozen(ground, &part))
+            Err(frozen(release, &part))
         }
-        Stopped::Ended(ending) => {
-            let ending: &Ending = &ending;
+        RunEnd::Ended(ending) => {
+            let ending: &CanaryResult = &ending;
             // The verdict first: a disk that is full by now must not swallow it.
             session.ui.answer(ending);
             if let Some(path) = report {
@@ -284,13 +344,13 @@ fn answer(
     }
 }
 
-fn frozen(ground: &CanarySession, part: &str) -> Failure {
-    let release = &ground.release;
+fn frozen(release: &CanarySession, part: &str) -> Failure {
+    let name = &release.release;
     Failure::new(
         Kind::Interrupted,
-        format!("the canary of {release} is frozen at {part}"),
+        format!("the canary of {name} is frozen at {part}"),
     )
-    .hints(canary::four_commands(release))
+    .hints(canary::four_commands(name))
 }
 
 fn outcome(verdict: Verdict, interrupted: bool) -> Outcome {

@@ -21,7 +21,7 @@ use crate::{
 /// gateway, GPUs and rights for a cluster. Without an infer.yaml, at everything there is. Changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  infer doctor                      what ./infer.yaml needs\n  infer doctor --context prod-eu    a cluster, before there is an infer.yaml\n\nExit code 3: something needed is missing; each line says how to get it."
+    after_help = "Examples:\n  infer doctor                      what ./infer.yaml needs\n  infer doctor --context prod-eu    a cluster, before there is an infer.yaml\n\nExit code 3: something needed is missing; each line has its fix."
 )]
 pub struct DoctorArgs {
     #[command(flatten)]
@@ -78,7 +78,7 @@ async fn look(
     args: &DoctorArgs,
     spec: Option<&Spec>,
 ) -> Result<Vec<Check>, Failure> {
-    // Nobody has asked for a cluster where there is neither a file nor a context.
+    // A cluster is needed only where a file or a context asks for one.
     let needed = args.context.is_some() || spec.is_some();
     let unreachable = |error: &Error| {
         let mut found = error.to_string();

@@ -1,5 +1,7 @@
 //! A release that a verb changes: its target, reached and locked.
 
+use std::time::Duration;
+
 use super::{Session, image::Resolved, registry_args::RegistryArgs, release_args};
 use crate::{
     cluster::{Cluster, lease},
@@ -18,6 +20,9 @@ use crate::{
     },
     spec::{OnFailure, Spec, Target},
 };
+
+/// Longest wait for the lock's release: what the run has done is known and waits to be shown.
+const RELEASE_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Where a release runs, reached.
 pub(super) enum Reached {
@@ -157,7 +162,13 @@ impl<'a> Held<'a> {
                 lock.release(done);
                 Ok(())
             }
-            (Lock::Cluster(lock), Reached::Cluster(cluster)) => lock.release(cluster, done).await,
+            (Lock::Cluster(lock), Reached::Cluster(cluster)) => {
+                let released = tokio::time::timeout(RELEASE_TIME_MAX, lock.release(cluster, done));
+                match released.await {
+                    Ok(released) => released.map_err(|error| error.to_string()),
+                    Err(late) => Err(late.to_string()),
+                }
+            }
             (Lock::Cluster(_), Reached::Local { .. }) => Ok(()),
         };
         warn_unreleased(released, session);
@@ -166,7 +177,10 @@ impl<'a> Held<'a> {
     /// Removes the lock with the release that it was for.
     pub(super) async fn remove(self, session: &Session) {
         let removed = match (self.lock, self.reached) {
-            (Lock::Cluster(lock), Reached::Cluster(cluster)) => lock.remove(cluster).await,
+            (Lock::Cluster(lock), Reached::Cluster(cluster)) => {
+                let removed = lock.remove(cluster).await;
+                removed.map_err(|error| error.to_string())
+            }
             // The release's folder has gone with everything in it.
             (Lock::Local(_), _) | (Lock::Cluster(_), Reached::Local { .. }) => Ok(()),
         };
@@ -280,7 +294,7 @@ pub(super) fn launch_of(spec: Option<&Spec>) -> Launch {
     spec.map_or_else(Launch::default, launch)
 }
 
-fn warn_unreleased(released: Result<(), crate::cluster::Error>, session: &Session) {
+fn warn_unreleased(released: Result<(), String>, session: &Session) {
     if let Err(error) = released {
         session.ui.warn(&format!(
             "the lock could not be given back ({error}); it ends by itself within 45 s"

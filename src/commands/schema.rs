@@ -70,7 +70,7 @@ fn results() -> Value {
         ("logs", of::<ui::Logged>()),
         ("load", of::<load::Summary>()),
         ("load compare", of::<load::compare::Comparison>()),
-        ("canary", of::<canary::Ending>()),
+        ("canary", of::<canary::CanaryResult>()),
         ("canary status", of::<canary::open::OpenCanary>()),
         ("history", of::<release::history_rows::HistoryRows>()),
         ("rollback", of::<release::event::Deployed>()),

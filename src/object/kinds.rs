@@ -36,8 +36,7 @@ pub enum Stage {
 pub enum Presence {
     /// Part of Kubernetes itself.
     Core,
-    /// There where somebody has installed it; the server's discovery tells. A 403 never means
-    /// that it is not there.
+    /// Installed or not: only the server's discovery tells. A 403 never means "not there".
     Extension,
 }
 

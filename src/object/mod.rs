@@ -1,7 +1,7 @@
 //! Kubernetes objects as `infer` reads and writes them, and the table of the kinds it knows.
 //!
-//! [`Object`] is one typed view of any object. [`KINDS`] says of each kind where it lives in
-//! the API, when it is applied, whether a 404 means "not installed", which rights `infer`
+//! [`Object`] is one typed view of any object. [`KINDS`] holds of each kind where it lives in
+//! the API, when it is applied, whether every cluster has it, which rights `infer`
 //! needs on it and how it is checked offline. Nothing else holds such a table.
 
 pub mod kind;

@@ -1,4 +1,4 @@
-//! How a canary looks while it runs: the live comparison, or one line a change.
+//! What is shown of a canary while it runs: the live comparison, or one line a change.
 
 mod answer;
 
@@ -8,8 +8,9 @@ use super::{Paint, Screen, Show, bar, count, part, percent, seconds, sparkline};
 use crate::{
     canary::{
         Begun, Event,
-        judge::Ruling,
-        share::Share,
+        judge::Decision,
+        pair::Pair,
+        proof::Share,
         view::{MetricView, View},
     },
     header_match::HeaderMatch,
@@ -40,8 +41,8 @@ impl Show for Event {
                 "event": "weight-set", "step": step + 1, "steps": steps, "weight": weight, "from": from,
             }),
             Self::MatchSet { header } => json!({"event": "match-set", "match": header}),
-            Self::MatchProven { header, looks } => {
-                json!({"event": "match-proven", "match": header, "looks": looks})
+            Self::MatchProven { header, probes } => {
+                json!({"event": "match-proven", "match": header, "probes": probes})
             }
             Self::MatchWrong {
                 header,
@@ -49,19 +50,28 @@ impl Show for Event {
                 without_it,
             } => json!({
                 "event": "match-wrong", "match": header,
-                "astray": {"with": with_it, "without": without_it},
+                "misrouted": {"with": with_it, "without": without_it},
             }),
             Self::SplitProven { asked, share } => split("split-proven", *asked, share),
             Self::SplitWrong { asked, share } => split("split-wrong", *asked, share),
             Self::Lost { requests } => json!({"event": "lost", "requests": requests}),
             Self::Judged(judged) => named("judged", json!(judged)),
             Self::View(_) => return None,
-            Self::Ruled {
+            Self::Decided {
                 weight,
-                ruling,
+                decision,
                 reason,
             } => json!({
-                "event": "ruled", "weight": weight, "ruling": ruling, "reason": reason,
+                "event": "decided", "weight": weight, "decision": decision, "reason": reason,
+            }),
+            Self::NoRoom {
+                weight,
+                reason,
+                evidence,
+                next,
+            } => json!({
+                "event": "no-room", "weight": weight, "reason": reason, "evidence": evidence,
+                "next": next,
             }),
             Self::Frozen {
                 release,
@@ -105,15 +115,15 @@ impl Show for Event {
                 "{} {header} → candidate, all others → live",
                 paint.bold("match")
             )),
-            Self::MatchProven { header, looks } => screen.line(&format!(
-                "sent as asked: {} with {header} and without arrived where they should",
-                count(u64::from(*looks), "request")
+            Self::MatchProven { header, probes } => screen.line(&format!(
+                "match as asked: {} with {header} and without it reached the right version",
+                count(u64::from(*probes), "request")
             )),
             Self::MatchWrong {
                 header,
                 with_it,
                 without_it,
-            } => screen.warn(&astray(header, *with_it, *without_it)),
+            } => screen.warn(&misrouted(header, *with_it, *without_it)),
             Self::SplitProven { asked, share } => screen.line(&format!(
                 "split as asked: {asked} asked, {}",
                 measured(share)
@@ -123,33 +133,42 @@ impl Show for Event {
                 measured(share)
             )),
             Self::Lost { requests } => screen.warn(&format!(
-                "{requests} requests were overwritten before they were read; they are not judged"
+                "{requests} requests were overwritten before they were read and are not compared"
             )),
             Self::View(view) => screen.live(&lines(view, screen.width(), paint)),
-            Self::Ruled {
+            Self::Decided {
                 weight,
                 reason,
-                ruling,
+                decision,
             } => {
-                let mark = match ruling {
-                    Ruling::Worse { .. } => paint.red("✗"),
-                    Ruling::NotWorse | Ruling::Open => paint.green("✓"),
+                let mark = match decision {
+                    Decision::Worse { .. } => paint.red("✗"),
+                    Decision::NotWorse | Decision::Open => paint.green("✓"),
                 };
                 screen.line(&format!("{mark} at {weight}: {reason}"));
             }
+            Self::NoRoom {
+                weight,
+                reason,
+                evidence,
+                next,
+            } => {
+                screen.warn(&format!("no room for {weight}: {reason}"));
+                for line in evidence.iter().chain(next) {
+                    screen.line(&format!("  {line}"));
+                }
+            }
+            // The error that ends the verb lists the commands.
             Self::Frozen {
                 release,
                 weight,
                 matches,
                 again_s,
-                next,
+                ..
             } => {
                 screen.clear();
                 let part = part(weight.percent(), matches.as_ref());
-                screen.line(&format!("{release} is frozen at {part}. What next:"));
-                for command in next {
-                    screen.line(&format!("  {command}"));
-                }
+                screen.line(&format!("{release} is frozen at {part}."));
                 if *again_s > 0 {
                     screen.line(&format!("Ctrl-C within {again_s} s rolls back."));
                 }
@@ -160,13 +179,13 @@ impl Show for Event {
     }
 }
 
-fn astray(header: &HeaderMatch, with_it: bool, without_it: bool) -> String {
-    let who = match (with_it, without_it) {
+fn misrouted(header: &HeaderMatch, with_it: bool, without_it: bool) -> String {
+    let which = match (with_it, without_it) {
         (true, true) => "requests with it and without it",
         (true, false) => "requests with it",
         (false, _) => "requests without it",
     };
-    format!("not sent by {header} as asked: {who} do not reach the version they should")
+    format!("the gateway does not route by {header} as asked: {which} reach the wrong version")
 }
 
 fn named(event: &str, value: Value) -> Value {
@@ -217,20 +236,20 @@ fn begun_lines(begun: &Begun, paint: Paint) -> Vec<String> {
     ];
     if begun.matches.is_some() {
         lines.push(
-            "  who sends the header may ask for other things than who does not: only probes \
-             compare like with like"
+            "  users who send the header may send other prompts than the rest: only the probes \
+             compare the same prompts"
                 .to_owned(),
         );
     }
-    lines.extend(begun.reach.map(|reach| {
-        let margin = reach.margin_after_s.map_or_else(
-            || "not within the time".to_owned(),
+    lines.extend(begun.detectable.map(|detectable| {
+        let margin = detectable.margin_after_s.map_or_else(
+            || "not within the time limit".to_owned(),
             |after_s| format!("after about {after_s:.0} s"),
         );
         format!(
-            "  can see a change of {} by {:.0} s; the margin of {:.0}% {margin}",
-            percent(reach.smallest_change),
-            reach.by_s,
+            "  detects a change of {} within {:.0} s; the margin of {:.0}% {margin}",
+            percent(detectable.smallest_change),
+            detectable.by_s,
             begun.rules.margin * 100.0,
         )
     }));
@@ -310,13 +329,13 @@ fn lines(view: &View, width: usize, paint: Paint) -> Vec<String> {
 }
 
 fn metric(name: &str, metric: &MetricView, sparks: bool) -> [String; 2] {
-    let row = |quantile: &str, values: [Option<f64>; 2], spark: &[Option<f64>], change: String| {
+    let row = |quantile: &str, values: Pair<Option<f64>>, spark: &[Option<f64>], change: String| {
         let spark = if sparks {
             format!("   {:<12}", sparkline(spark))
         } else {
             String::new()
         };
-        let [live, candidate] = values.map(milliseconds);
+        let Pair { live, candidate } = values.map(milliseconds);
         format!("  {name} {quantile} {live:>9} {candidate:>11}{spark}   {change}")
     };
     let interval = metric
@@ -325,7 +344,10 @@ fn metric(name: &str, metric: &MetricView, sparks: bool) -> [String; 2] {
             format!("{} ({} … {})", signed(estimate), signed(low), signed(high))
         });
     let p95 = match metric.p95 {
-        [Some(live), Some(candidate)] if live > 0.0 => signed(candidate / live - 1.0),
+        Pair {
+            live: Some(live),
+            candidate: Some(candidate),
+        } if live > 0.0 => signed(candidate / live - 1.0),
         _ => String::new(),
     };
     [

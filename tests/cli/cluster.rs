@@ -127,7 +127,7 @@ async fn a_kind_that_is_not_installed_is_named_with_its_group() {
 
 const LWS: &str = "/apis/leaderworkerset.x-k8s.io/v1";
 
-/// A cluster with LeaderWorkerSets, and `list` as the answer to a list of them.
+/// A cluster with `LeaderWorkerSet`s, and `list` as the answer to a list of them.
 fn with_groups(list: &'static (dyn Fn() -> Option<Reply> + Sync)) -> FakeApiserver {
     FakeApiserver::start(move |call, _| match call.path.as_str() {
         "/apis" => Some(Reply::json(

@@ -6,13 +6,14 @@ use tokio::time::timeout;
 
 use super::outage::outlast;
 use crate::{
-    canary::{self, Event, Traffic},
-    cluster::{self, lease::Lock},
+    canary::{Error, Event, Traffic},
+    cluster::lease::Lock,
     interrupt::Interrupt,
-    traffic::{Change, Error, Router, Split},
+    release,
+    traffic::{self, Change, Router, Split},
 };
 
-/// Longest wait for a look at the split.
+/// Longest wait for a read of the split.
 const READ_TIME_MAX: Duration = Duration::from_secs(3);
 
 pub struct Locked<'a> {
@@ -26,27 +27,17 @@ impl Traffic for Locked<'_> {
     async fn read(&self) -> Result<Split, Error> {
         // Only looked at between two judgements: an API server that is away must not hold them up.
         match timeout(READ_TIME_MAX, self.router.read()).await {
-            Ok(split) => split,
-            Err(late) => Err(Error::Transport {
+            Ok(split) => Ok(split?),
+            Err(late) => Err(Error::Traffic(traffic::Error::Transport {
                 act: "read",
                 object: self.router.name(),
                 source: Box::new(late),
-            }),
+            })),
         }
     }
 
     async fn write(&self, read: &Split, change: &Change) -> Result<Split, Error> {
-        let written = outlast(self.on_event, |again| async move {
-            Ok(self.attempt(read, change, again).await?)
-        });
-        written.await.map_err(|error| match error {
-            canary::Error::Traffic(error) => error,
-            other => Error::Transport {
-                act: "write",
-                object: self.router.name(),
-                source: Box::new(other),
-            },
-        })
+        outlast(self.on_event, |again| self.attempt(read, change, again)).await
     }
 
     fn name(&self) -> String {
@@ -56,7 +47,7 @@ impl Traffic for Locked<'_> {
 
 impl Locked<'_> {
     async fn attempt(&self, read: &Split, change: &Change, again: bool) -> Result<Split, Error> {
-        self.lock.check().map_err(|error| self.lost(error))?;
+        self.lock.check().map_err(release::Error::from)?;
         if again {
             // The answer to an earlier write may have been lost on its way.
             let now = self.router.read().await?;
@@ -64,14 +55,6 @@ impl Locked<'_> {
                 return Ok(now);
             }
         }
-        self.router.write(read, change, self.interrupt).await
-    }
-
-    fn lost(&self, error: cluster::Error) -> Error {
-        Error::Transport {
-            act: "write",
-            object: self.router.name(),
-            source: Box::new(error),
-        }
+        Ok(self.router.write(read, change, self.interrupt).await?)
     }
 }

@@ -1,20 +1,21 @@
-//! A canary on a cluster: the pods' own counters, paired probes and looks at the split are
-//! what it sees by; the lease is what it writes under.
+//! A canary on a cluster: it measures by the pods' own counters, paired probes and split
+//! probes, and writes under the lease.
 //!
-//! [`counters`] is pure; `scrape` and `looks` read, `measure` puts together what they read,
-//! `fleet` makes room and ends versions, `locked` writes the split.
+//! [`counters`] is pure; `scrape` and `split_probes` read, `measure` puts together what they read,
+//! `locked` writes the split.
 
 pub mod counters;
 mod locked;
-mod looks;
 mod measure;
 pub mod outage;
 mod scrape;
+mod split_probes;
 
 pub use self::locked::Locked;
 use self::measure::ClusterMeasure;
 use super::{
-    Drive, Error, Event, Stopped, drive::AGAIN, fleet::SiteFleet, journal::Journal, probe, way::Way,
+    CanaryRun, Error, Event, RunEnd, fleet::SiteFleet, journal::Journal, pair::Pair, probe,
+    probe_transport::ProbeTransport, run::AGAIN,
 };
 use crate::{
     cluster::{Cluster, lease::Lock},
@@ -42,6 +43,8 @@ pub struct Setting<'a> {
     pub site: &'a ClusterSite<'a>,
     pub interrupt: &'a Interrupt,
     pub on_terminal: bool,
+    /// Whether this run started the candidate.
+    pub brought_up: bool,
     pub on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -51,20 +54,14 @@ pub async fn drive(
     journal: &Journal,
     split: Split,
     prompts: Prompts,
-) -> Result<(Stopped, super::State), Error> {
-    let versions = [journal.live.clone(), journal.candidate.clone()];
-    let mut served = Vec::new();
-    for version in &versions {
-        served.push(Served::read(setting.site, version).await?);
-    }
+) -> Result<(RunEnd, super::RunState), Error> {
+    let versions = Pair::new(&journal.live, &journal.candidate);
+    let read = |version| Served::read(setting.site, version);
+    let served = Pair::new(read(versions.live).await?, read(versions.candidate).await?);
     let gateway = setting.router.gateway(setting.endpoint);
-    let way = match &gateway {
-        Some(gateway) => Way::through(gateway, versions.each_ref().map(ToString::to_string))?,
-        None => Way::Pods {
-            cluster: setting.cluster.clone(),
-            release: setting.release.clone(),
-            versions: versions.clone(),
-        },
+    let transport = match &gateway {
+        Some(gateway) => ProbeTransport::through(gateway, versions.map(ToString::to_string))?,
+        None => ProbeTransport::to_pods(setting.cluster, setting.release, versions),
     };
     if gateway.is_none() {
         let text = "no gateway address is known: probes go to the pods through the API server, \
@@ -75,19 +72,24 @@ pub async fn drive(
     }
     let rate = journal.plan.probe_rate;
     let probes = (rate > 0.0).then(|| {
-        let models = [served[0].model.as_str(), served[1].model.as_str()];
-        probe::start(way, models, prompts, rate)
+        let models = served.as_ref().map(|served| served.model.as_str());
+        probe::start(transport, models, prompts, rate)
     });
-    let looks = match &gateway {
-        Some(gateway) => Some(looks::start(
+    let split_probes = match &gateway {
+        Some(gateway) => Some(split_probes::start(
             gateway,
-            &versions,
+            versions,
             journal.plan.matches.clone(),
         )?),
         None => None,
     };
-    let mut measure =
-        ClusterMeasure::new(setting.cluster, setting.release, &versions, probes, looks);
+    let mut measure = ClusterMeasure::new(
+        setting.cluster,
+        setting.release,
+        versions,
+        probes,
+        split_probes,
+    );
     let fleet = SiteFleet {
         run: setting.run,
         live: &journal.live,
@@ -99,14 +101,15 @@ pub async fn drive(
         lock: setting.lock,
         on_event: setting.on_event,
     };
-    let drive = Drive {
+    let drive = CanaryRun {
         traffic: &traffic,
         measure: &mut measure,
         fleet: &fleet,
         interrupt: setting.interrupt,
         on_terminal: setting.on_terminal,
         again: AGAIN,
-        simulated: served.iter().any(|served| served.simulated),
+        brought_up: setting.brought_up,
+        simulated: served.live.simulated || served.candidate.simulated,
         on_event: &|event| (setting.on_event)(event),
     };
     tokio::select! {

@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::counters::{Change, Counters};
 use crate::{
-    canary::sample::Arm,
+    canary::pair::{Arm, Pair},
     cluster::{
         Cluster,
         inventory::of_version,
@@ -26,7 +26,7 @@ const PAGE_TIME_MAX: Duration = Duration::from_secs(2);
 /// Pods asked at once: the API server has others to serve.
 const PODS_AT_ONCE: usize = 16;
 
-/// Readings between two looks at which pods there are.
+/// Readings between two lists of the pods.
 const PODS_EVERY: u32 = 5;
 
 /// What all pods of one version did between two readings.
@@ -50,11 +50,11 @@ pub(super) struct Scrapes {
 pub(super) fn start(
     cluster: &Cluster,
     release: &ReleaseName,
-    versions: &[VersionId; 2],
+    versions: Pair<&VersionId>,
 ) -> Scrapes {
     let (sender, results) = mpsc::channel(256);
     let mut tasks = JoinSet::new();
-    for (version, arm) in versions.iter().zip([Arm::Live, Arm::Candidate]) {
+    for (version, arm) in versions.zip(Arm::BOTH).into_array() {
         let mut pool = Pool {
             cluster: cluster.clone(),
             selector: of_version(release, version),

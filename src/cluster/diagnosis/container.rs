@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStateWaiting
 
 use super::{Code, Finding, log};
 
-/// What a waiting container's reason says; `None` for ordinary waiting.
+/// The finding in a waiting container's reason; `None` for ordinary waiting.
 pub(super) fn waiting(state: &ContainerStateWaiting, image: &str) -> Option<Finding> {
     let reason = state.reason.as_deref().unwrap_or_default();
     let message = state.message.as_deref().unwrap_or_default();
@@ -15,7 +15,7 @@ pub(super) fn waiting(state: &ContainerStateWaiting, image: &str) -> Option<Find
         "InvalidImageName" | "ErrImageNeverPull" => Some(
             Finding::new(
                 Code::ImageNameInvalid,
-                format!("{image} is no image that can be pulled"),
+                format!("{image} is not a valid image reference"),
             )
             .evidence(message)
             .fix("correct engine.image or model.image in infer.yaml"),
@@ -37,7 +37,7 @@ pub(super) fn waiting(state: &ContainerStateWaiting, image: &str) -> Option<Find
     }
 }
 
-/// Why an image did not come, from the runtime's message. A back-off says only
+/// Why an image was not pulled, from the runtime's message. A back-off carries only
 /// "Back-off pulling image", so `message` may be that of an event.
 pub(super) fn pull(message: &str, image: &str) -> Finding {
     let lower = message.to_lowercase();

@@ -38,7 +38,7 @@ fn refused(message: &str) -> Finding {
             Code::AdmissionDenied,
             "an admission rule of the cluster refuses the pod",
         )
-        .fix("change what the message names in infer.yaml, or ask who runs the rule")
+        .fix("change what the message names in infer.yaml, or ask the cluster's administrators to change the rule")
     } else {
         Finding::new(
             Code::AdmissionDenied,

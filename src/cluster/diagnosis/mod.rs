@@ -65,7 +65,7 @@ impl Code {
     /// by itself and the phase's own budget decides.
     pub fn patience(self) -> Option<Duration> {
         let seconds = match self {
-            // A cluster autoscaler needs up to a minute to say whether it will help.
+            // A cluster autoscaler needs up to a minute to report whether it adds a node.
             Self::GpuInsufficient
             | Self::CpuInsufficient
             | Self::MemoryInsufficient

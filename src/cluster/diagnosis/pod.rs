@@ -1,4 +1,4 @@
-//! One pod, looked at from all sides: its conditions, containers, events and logs.
+//! What keeps one pod from being ready: from its conditions, containers, events and logs.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Observation<'a> {
     pub gpus: &'a [NodeGpus],
 }
 
-/// What keeps the pod from being ready; `None` while all goes its way.
+/// What keeps the pod from being ready; `None` where nothing does.
 pub fn diagnose(pod: &Pod, seen: Observation<'_>) -> Option<Finding> {
     let found = evicted(pod)
         .or_else(|| schedule(pod, seen))
@@ -151,7 +151,7 @@ fn one_container(pod: &Pod, status: &ContainerStatus, seen: Observation<'_>) -> 
         .as_ref()
         .and_then(|last| last.terminated.as_ref());
     let ended = state.terminated.as_ref().or(last)?;
-    // Running again after one bad start: wait and see.
+    // Running and ready again after one bad start.
     if state.running.is_some() && status.ready {
         return None;
     }
@@ -212,7 +212,7 @@ fn memory_limit(pod: &Pod, name: &str) -> Option<String> {
     limits.get("memory").map(|quantity| quantity.0.clone())
 }
 
-/// Running but not ready: said with the probe's last words.
+/// Running but not ready: with the probe's last message.
 fn probes(pod: &Pod, events: &[Event]) -> Option<Finding> {
     let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
     let waiting = statuses.iter().find(|status| {

@@ -155,7 +155,7 @@ fn tolerates(toleration: &Toleration, taint: &str) -> bool {
 /// The taints in `node(s) had untolerated taint {nvidia.com/gpu: present}`.
 fn taints_in_the_way(message: &str) -> Vec<String> {
     const BEFORE: [&str; 2] = ["had untolerated taint {", "had taint {"];
-    /// Set by Kubernetes itself while a node is down; tolerating them helps nobody.
+    /// Set by Kubernetes itself while a node is down; tolerating them does not bring the node back.
     const OF_THE_SYSTEM: [&str; 2] = [
         "node.kubernetes.io/",
         "node-role.kubernetes.io/control-plane",

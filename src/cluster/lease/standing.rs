@@ -1,4 +1,4 @@
-//! What a Lease says, and how it is written (pure).
+//! How a Lease is read and written (pure).
 
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use crate::{
     name::ReleaseName,
 };
 
-/// What a lock found means for who wants it.
+/// Whether a lock can be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody holds it.
+    /// It has no holder.
     Free,
     /// Its holder has not renewed it for longer than it promised.
     Expired {

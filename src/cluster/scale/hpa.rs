@@ -1,4 +1,4 @@
-//! The HorizontalPodAutoscaler of Kubernetes itself.
+//! The `HorizontalPodAutoscaler` of Kubernetes itself.
 
 use serde_json::{Value, json};
 

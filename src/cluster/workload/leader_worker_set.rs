@@ -1,4 +1,4 @@
-//! A LeaderWorkerSet: every replica is a group of pods, and its leader answers for all.
+//! A `LeaderWorkerSet`: every replica is a group of pods, and its leader answers for all.
 
 use serde_json::{Value, json};
 

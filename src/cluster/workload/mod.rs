@@ -41,7 +41,7 @@ pub trait Workload: Sync {
     /// Selector of the pods of a version that answer requests.
     fn answering(&self, release: &ReleaseName, version: &VersionId) -> String;
 
-    /// Kinds of the objects that create its pods: their events say why a pod was not created.
+    /// Kinds of the objects that create its pods: their events tell why a pod was not created.
     fn pod_creators(&self) -> &'static [&'static str];
 
     /// Characters of the longest release name whose versions this kind can run.
@@ -80,11 +80,11 @@ pub struct Standing {
     pub gave_up: Option<GaveUp>,
 }
 
-/// A controller's word that it no longer expects a rollout to finish.
+/// A controller's report that it no longer expects a rollout to finish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GaveUp {
     pub reason: String,
-    /// When it said so: tells an old word from a new one about the same spec.
+    /// When it reported so: tells a new report from an old one about the same spec.
     pub at: String,
 }
 

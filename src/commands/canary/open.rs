@@ -2,36 +2,33 @@
 
 use std::path::PathBuf;
 
-use super::{answer, ground::CanarySession, outcome, values};
+use super::{answer, outcome, session::CanarySession, values};
 use crate::{
     canary::{
-        self, Ending, Event, SplitResult, Verdict, VersionResult, Versions,
-        journal::Journal,
-        open::{OpenCanary, Whereabouts},
-        probe::now_ms,
-        share::Share,
-        tally::Side,
+        self, CanaryResult, Event, SplitResult, Verdict, VersionResult, Versions, journal::Journal,
+        open::OpenCanary, probe::now_ms, proof::Share, tally::VersionTally,
     },
     commands::{
         Session,
         release_args::{self, ReleaseArgs},
     },
     error::{Failure, Outcome},
+    release::status::CanaryState,
     traffic::Split,
     weight::Weight,
 };
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Open {
-    /// Show the open canary; exit code 4 where nobody is at it any more
+    /// Show the open canary; exit code 4 if its process is gone
     #[command(after_help = "Example:\n  infer canary status chat")]
     Status(OpenArgs),
-    /// Take an open canary over where it stopped
+    /// Continue an open canary at the step where it stopped
     Resume(ResumeArgs),
-    /// Give the candidate everything, without a judgement
+    /// Give the candidate all requests, without a comparison
     #[command(after_help = "Example:\n  infer canary promote chat")]
     Promote(OpenArgs),
-    /// End the canary: the candidate gets nothing any more
+    /// End the canary: the live version gets all requests again
     #[command(after_help = "Example:\n  infer canary abort chat")]
     Abort(OpenArgs),
 }
@@ -47,7 +44,7 @@ pub(super) struct OpenArgs {
 pub(super) struct ResumeArgs {
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Prompts for the probes, as JSON lines; built-in ones if left out
+    /// Prompts for the probes, as JSON lines [default: built-in prompts]
     #[arg(long, value_name = "FILE.jsonl")]
     prompts: Option<PathBuf>,
     /// Also write the comparison as one HTML file
@@ -85,7 +82,7 @@ async fn status(release: &ReleaseArgs, session: &Session) -> Result<Outcome, Fai
     let (split, journal) = open(&ground).await?;
     let holder = ground.holder().await?;
     let open = OpenCanary::new(ground.release.as_str(), &journal, &split, holder);
-    let abandoned = matches!(open.whereabouts, Whereabouts::Abandoned);
+    let abandoned = matches!(open.state, CanaryState::Abandoned);
     session.ui.answer(&open);
     Ok(if abandoned {
         Outcome::Undecided
@@ -102,7 +99,11 @@ async fn resume(args: &ResumeArgs, session: &Session) -> Result<Outcome, Failure
     let held = ground.hold(journal.run_id.clone()).await?;
     // What was read before the lock was ours may be old.
     let ended = match open(&ground).await {
-        Ok((split, journal)) => ground.drive(&held, &journal, split, prompts, session).await,
+        Ok((split, journal)) => {
+            ground
+                .drive(&held, (&journal, split), false, prompts, session)
+                .await
+        }
         Err(failure) => Err(failure),
     };
     held.release(ended.is_ok(), session).await;
@@ -121,7 +122,10 @@ async fn end(
     let held = ground.hold(journal.run_id.clone()).await?;
     let promote = verdict == Verdict::Promoted;
     let (weight, reason) = if promote {
-        (Weight::ALL, "promoted by its operator, without a judgement")
+        (
+            Weight::ALL,
+            "promoted by its operator, without a comparison",
+        )
     } else {
         (Weight::ZERO, "aborted by its operator")
     };
@@ -140,12 +144,13 @@ async fn end(
     };
     held.release(ended.is_ok(), session).await;
     let (split, journal, ended) = ended?;
+    let interrupted = session.interrupt.signals().any() && ended.loser.is_err();
     if let Err(error) = ended.loser {
         let text = format!("the traffic has moved, but the loser could not be ended: {error}");
         session.ui.show(&Event::Warning { text });
     }
-    let nothing = Side::default();
-    session.ui.answer(&Ending {
+    let nothing = VersionTally::default();
+    session.ui.answer(&CanaryResult {
         verdict,
         release: ground.release.to_string(),
         weight: weight.percent(),
@@ -157,7 +162,7 @@ async fn end(
             candidate: VersionResult::new(&journal.candidate, &nothing),
         },
         seconds: canary::tally::seconds(now_ms().saturating_sub(started_ms)),
-        interrupted: false,
+        interrupted,
     });
-    Ok(outcome(verdict, false))
+    Ok(outcome(verdict, interrupted))
 }

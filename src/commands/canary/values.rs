@@ -4,7 +4,7 @@ use std::{fs, path::Path, time::Duration};
 
 use crate::{
     canary::{
-        Ending, State,
+        CanaryResult, RunState,
         plan::{OnInterrupt, OnUndecided},
         probe,
     },
@@ -19,7 +19,7 @@ const PROMPTS_BYTES_MAX: u64 = 256 << 20;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Undecided {
-    /// Back to the weight of before the run
+    /// The weight from before the run
     Restore,
     /// The weight stays
     Hold,
@@ -36,7 +36,7 @@ impl From<Undecided> for OnUndecided {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Interrupted {
-    /// The candidate gets nothing any more
+    /// The live version gets all requests again
     RollBack,
     /// The weight stays, for `infer canary resume`
     Freeze,
@@ -99,7 +99,11 @@ pub(super) fn writable(path: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Writes the comparison as one HTML file.
-pub(super) fn write_report(path: &Path, ending: &Ending, state: &State) -> Result<(), Failure> {
+pub(super) fn write_report(
+    path: &Path,
+    ending: &CanaryResult,
+    state: &RunState,
+) -> Result<(), Failure> {
     let page = crate::canary::report::page(ending, state);
     write_atomically(path, page.as_bytes()).map_err(|error| unwritten(path, &error))
 }

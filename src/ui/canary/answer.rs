@@ -1,14 +1,12 @@
 //! What a canary answers: its verdict in one line, or where an open one stands.
 
 use crate::{
-    canary::{
-        Ending, Verdict,
-        open::{OpenCanary, Whereabouts},
-    },
+    canary::{CanaryResult, Verdict, open::OpenCanary},
+    release::status::CanaryState,
     ui::{Answer, Paint, count, part},
 };
 
-impl Answer for Ending {
+impl Answer for CanaryResult {
     /// One line: verdict, release, version, weight, reason; then what to do next.
     fn human(&self, paint: &Paint) -> String {
         let verdict = match self.verdict {
@@ -50,14 +48,14 @@ impl Answer for OpenCanary {
     const SUBCOMMAND: Option<&'static str> = Some("status");
 
     fn human(&self, paint: &Paint) -> String {
-        let who = match (&self.whereabouts, &self.holder) {
-            (Whereabouts::Running, Some(holder)) => {
+        let who = match (&self.state, &self.holder) {
+            (CanaryState::Running, Some(holder)) => {
                 format!("driven by {holder} since {}", self.since)
             }
-            (Whereabouts::Running, None) => format!("running since {}", self.since),
-            (Whereabouts::Held, _) => format!("held since {}", self.since),
-            (Whereabouts::Frozen, _) => format!("frozen since {}", self.since),
-            (Whereabouts::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
+            (CanaryState::Running, None) => format!("running since {}", self.since),
+            (CanaryState::Held, _) => format!("held since {}", self.since),
+            (CanaryState::Frozen, _) => format!("frozen since {}", self.since),
+            (CanaryState::Abandoned, _) => paint.yellow(format!("abandoned since {}", self.since)),
         };
         let part = part(self.weight, self.matches.as_ref());
         let mut text = format!(
@@ -70,9 +68,9 @@ impl Answer for OpenCanary {
             self.run
         );
         if self.holder.is_none() {
-            let verbs = match self.whereabouts {
-                Whereabouts::Held => "promote | abort",
-                Whereabouts::Running | Whereabouts::Frozen | Whereabouts::Abandoned => {
+            let verbs = match self.state {
+                CanaryState::Held => "promote | abort",
+                CanaryState::Running | CanaryState::Frozen | CanaryState::Abandoned => {
                     "resume | promote | abort"
                 }
             };

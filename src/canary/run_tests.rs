@@ -1,8 +1,8 @@
 //! `drive` over fake ports: every verdict and every interrupt.
 
 use super::{
-    Event, Stopped, Verdict,
-    drive_fakes::*,
+    Event, RunEnd, Verdict,
+    fakes::*,
     journal::Journal,
     plan::{OnInterrupt, OnUndecided},
 };
@@ -91,7 +91,8 @@ async fn out_of_time_goes_back_to_the_weight_of_before_or_stays_on_demand() {
             (Verdict::Undecided, weight)
         );
         assert!(
-            ending.reason.contains("not decided within 15 s"),
+            ending.reason.contains("not decided within 15 s")
+                && ending.reason.contains(" of 300 for not worse"),
             "{}",
             ending.reason
         );
@@ -136,7 +137,7 @@ async fn a_gateway_that_follows_an_older_write_is_noticed_and_never_held() {
     let mut scene = Scene::new(&[20]);
     scene.asked.step_limit = std::time::Duration::from_mins(1);
     let mut measure = FakeMeasure::new(&scene.traffic);
-    measure.looks_by = Some(5);
+    measure.probes_by = Some(5);
     let ending = scene.ending(&mut measure).await;
     assert_eq!(ending.verdict, Verdict::Undecided);
     assert!(ending.reason.contains("not 20%"), "{}", ending.reason);
@@ -170,7 +171,7 @@ async fn without_a_terminal_a_signal_freezes_on_demand() {
     let mut measure = FakeMeasure::new(&scene.traffic);
     measure.at_s = Some((3, Box::new(|| scene.trigger.end(EndedBy::Terminate))));
     let stopped = scene.drive(&mut measure).await.unwrap();
-    assert!(matches!(stopped, Stopped::Frozen { weight, .. } if weight.percent() == 10));
+    assert!(matches!(stopped, RunEnd::Frozen { weight, .. } if weight.percent() == 10));
     let journal = scene.traffic.now().journal.unwrap();
     assert_eq!(journal["frozen"], true);
 }
@@ -182,7 +183,7 @@ async fn at_a_terminal_the_first_ctrl_c_freezes() {
     let mut measure = FakeMeasure::new(&scene.traffic);
     measure.at_s = Some((3, Box::new(|| scene.trigger.interrupt())));
     let stopped = scene.drive(&mut measure).await.unwrap();
-    assert!(matches!(stopped, Stopped::Frozen { .. }));
+    assert!(matches!(stopped, RunEnd::Frozen { .. }));
     assert_eq!(scene.traffic.now().weight.percent(), 10);
     assert!(
         scene
@@ -285,7 +286,7 @@ async fn a_gateway_that_does_not_heed_the_header_is_said_in_the_result() {
         let ending = scene.ending(&mut measure).await;
         let told = ending
             .reason
-            .contains("not sent by header:x-beta=1 as asked");
+            .contains("does not route requests by header:x-beta=1");
         assert_eq!(told, !heeds, "{}", ending.reason);
         let events = scene.events.lock().unwrap();
         let news: Vec<_> = events
@@ -309,7 +310,7 @@ async fn a_match_that_is_frozen_stays_and_is_resumed_and_a_signal_ends_it() {
     let stopped = scene.drive(&mut measure).await.unwrap();
     assert!(matches!(
         stopped,
-        Stopped::Frozen {
+        RunEnd::Frozen {
             matches: Some(_),
             ..
         }

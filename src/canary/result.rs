@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{share::Share, tally::Side};
+use super::{proof::Share, tally::VersionTally};
 use crate::{header_match::HeaderMatch, load::Latency, weight::Weight};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -35,7 +35,7 @@ impl Verdict {
 
 /// The result of `infer canary`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-pub struct Ending {
+pub struct CanaryResult {
     pub verdict: Verdict,
     pub release: String,
     /// The candidate's share in force at the end, in percent.
@@ -95,13 +95,13 @@ pub struct VersionResult {
 }
 
 impl VersionResult {
-    pub fn new(version: &impl ToString, side: &Side) -> Self {
+    pub fn new(version: &impl ToString, tally: &VersionTally) -> Self {
         Self {
             version: version.to_string(),
-            requests: side.requests,
-            ttft_ms: side.ttft(),
-            tpot_ms: side.tpot(),
-            errors: side.errors,
+            requests: tally.requests,
+            ttft_ms: tally.ttft(),
+            tpot_ms: tally.tpot(),
+            errors: tally.errors,
         }
     }
 }

@@ -1,9 +1,7 @@
 //! A canary's release: its target, reached and held by this run.
 
 use crate::{
-    canary::{
-        self, Error, Fleet, State, Stopped, cluster::Locked, fleet::SiteFleet, journal::Journal,
-    },
+    canary::{self, Error, RunEnd, RunState, cluster::Locked, fleet::SiteFleet, journal::Journal},
     commands::{
         Session,
         held::{AnySite, Held, Reach, Reached, launch_of, options},
@@ -99,42 +97,45 @@ impl CanarySession {
         Ok(finish(&run, None).await?)
     }
 
-    /// Brings the wanted version up beside live, with the replicas that its share needs.
+    /// Brings the wanted version up beside live, with the replicas that its share needs; whether
+    /// it was not up before.
     pub(super) async fn bring(
         &self,
         held: &Held<'_>,
         bring: &Bring<'_>,
         session: &Session,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let on_event = |event: ReleaseEvent| {
             // What it plans is a deploy's plan; the canary tells its own.
             if !matches!(event, ReleaseEvent::Planned { .. }) {
                 session.ui.show(&event);
             }
         };
-        let replicas = match self.site(held, None, &on_event)? {
+        let site = self.site(held, None, &on_event)?;
+        let replicas = match &site {
             AnySite::Local(_) => None,
             AnySite::Cluster(site) => Some(site.replicas_for(bring.live, bring.weight).await?),
         };
+        let observed = site.as_site().observe(None).await?;
+        let was_up = observed.standing(&bring.wanted.version).replicas > 0;
         let reach = Reach {
             goal: Goal::Wait,
             allow_downtime: false,
             replicas,
         };
-        held.reach(bring.wanted, &reach, bring.registry, &on_event, session)
-            .await
-            .map(drop)
+        let reached = held.reach(bring.wanted, &reach, bring.registry, &on_event, session);
+        reached.await.map(|_| !was_up)
     }
 
-    /// Drives the journal's plan to its end.
+    /// Drives the journal's plan to its end; `brought_up` is what [`Self::bring`] answered.
     pub(super) async fn drive(
         &self,
         held: &Held<'_>,
-        journal: &Journal,
-        split: Split,
+        (journal, split): (&Journal, Split),
+        brought_up: bool,
         prompts: Prompts,
         session: &Session,
-    ) -> Result<(Stopped, State), Failure> {
+    ) -> Result<(RunEnd, RunState), Failure> {
         let ui = &session.ui;
         let on_event = |event: ReleaseEvent| show(&event, session);
         let site = self.site(held, Some(journal), &on_event)?;
@@ -151,6 +152,7 @@ impl CanarySession {
                     site,
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
+                    brought_up,
                     on_event: &|event| ui.show(&event),
                 };
                 canary::cluster::drive(&setting, journal, split, prompts).await
@@ -162,6 +164,7 @@ impl CanarySession {
                     run: &run,
                     interrupt: &session.interrupt,
                     on_terminal: ui.can_ask(),
+                    brought_up,
                     on_event: &|event| ui.show(&event),
                 };
                 canary::local::drive(&setting, journal, split, prompts).await
@@ -198,12 +201,16 @@ impl CanarySession {
                 };
                 let served = Served::read(site, &journal.candidate).await;
                 let simulated = served.is_ok_and(|served| served.simulated);
-                let loser = end(&traffic, &fleet, split, journal, promote).await?;
+                let ports = (&traffic, &fleet);
+                let open = (split, journal);
+                let loser = canary::end(ports, &session.interrupt, open, promote).await?;
                 (simulated, loser)
             }
             (_, Reached::Local { client, .. }, _) => {
                 let simulated = client.state().await?.simulated;
-                let loser = end(&self.router, &fleet, split, journal, promote).await?;
+                let ports = (&self.router, &fleet);
+                let open = (split, journal);
+                let loser = canary::end(ports, &session.interrupt, open, promote).await?;
                 (simulated, loser)
             }
             _ => return Err(Failure::usage("the release is not held by this run")),
@@ -232,21 +239,4 @@ pub(super) struct Ended {
     pub(super) simulated: bool,
     /// Whether the loser could be ended; the traffic has moved all the same.
     pub(super) loser: Result<(), Error>,
-}
-
-async fn end(
-    traffic: &impl canary::Traffic,
-    fleet: &impl Fleet,
-    split: &Split,
-    journal: &Journal,
-    promote: bool,
-) -> Result<Result<(), Error>, Error> {
-    if promote {
-        fleet.ready(&journal.candidate, Weight::ALL).await?;
-        canary::promote(traffic, split, journal).await?;
-        Ok(fleet.promoted(&journal.candidate).await)
-    } else {
-        canary::roll_back(traffic, split, journal).await?;
-        Ok(fleet.refused(&journal.candidate).await)
-    }
 }

@@ -1,11 +1,12 @@
-//! Looks at the split while a canary runs: who answers requests that name no version.
+//! Requests that name no version, sent while a canary runs: which version the split sends
+//! them to.
 
 use std::time::Duration;
 
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    canary::{Error, Look, probe::now_ms, sample::Arm},
+    canary::{Error, SplitProbe, pair::Pair, probe::now_ms},
     header_match::HeaderMatch,
     name::VersionId,
     traffic::{Endpoint, RouteProbe},
@@ -14,39 +15,39 @@ use crate::{
 /// Five a second prove a split within 20 s.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Answers in a row that do not say their version, after which it is no use to go on.
-const UNSAID_MAX: u32 = 25;
+/// Answers in a row that name no version, after which it is no use to go on.
+const UNNAMED_MAX: u32 = 25;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Looked {
-    At(Look),
-    /// Answers do not say which version they come from.
-    Unsaid,
+pub(super) enum SplitProbed {
+    Answered(SplitProbe),
+    /// Answers name no version.
+    Unnamed,
 }
 
-/// Looks that go on until this is dropped.
-pub(super) struct Looks {
-    pub(super) results: mpsc::Receiver<Looked>,
+/// Split probes that go on until this is dropped.
+pub(super) struct SplitProbes {
+    pub(super) results: mpsc::Receiver<SplitProbed>,
     _task: JoinSet<()>,
 }
 
-/// Every other look carries the header of the match, where there is one.
+/// Every other probe carries the header of the match, where there is one.
 pub(super) fn start(
     gateway: &Endpoint,
-    versions: &[VersionId; 2],
+    versions: Pair<&VersionId>,
     matches: Option<HeaderMatch>,
-) -> Result<Looks, Error> {
+) -> Result<SplitProbes, Error> {
     let looker = RouteProbe::new(gateway).map_err(|error| Error::Endpoint {
         endpoint: gateway.url.clone(),
         source: Box::new(error),
     })?;
-    let versions = versions.each_ref().map(ToString::to_string);
+    let versions = versions.map(ToString::to_string);
     let (sender, results) = mpsc::channel(1024);
     let mut task = JoinSet::new();
     task.spawn(async move {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-        let mut unsaid = 0;
+        let mut unnamed = 0;
         let mut with_it = false;
         loop {
             ticks.tick().await;
@@ -54,39 +55,35 @@ pub(super) fn start(
             let started_ms = now_ms();
             let header = matches.as_ref().filter(|_| with_it);
             let answer = looker.ask(header).await.ok();
-            let said = answer.as_ref().and_then(|answer| answer.version.as_deref());
-            let arm = match said {
-                Some(said) if *said == versions[0] => Some(Arm::Live),
-                Some(said) if *said == versions[1] => Some(Arm::Candidate),
-                _ => None,
-            };
+            let named = answer.as_ref().and_then(|answer| answer.version.as_deref());
+            let arm = named.and_then(|named| versions.arm_of(named));
             if arm.is_some() {
-                unsaid = 0;
+                unnamed = 0;
             } else if answer.is_some() {
-                unsaid += 1;
-                if unsaid >= UNSAID_MAX {
-                    // Nobody may be left to hear it.
-                    let _ = sender.send(Looked::Unsaid).await;
+                unnamed += 1;
+                if unnamed >= UNNAMED_MAX {
+                    // The measure may be gone already.
+                    let _ = sender.send(SplitProbed::Unnamed).await;
                     return;
                 }
             }
-            // Who does not answer says nothing about a share, and probes see that it fails; no
-            // probe goes the way of a header.
+            // A probe without an answer proves nothing about a share, and the paired probes
+            // show the failure. By a header it counts: no paired probe carries one.
             if arm.is_none() && header.is_none() {
                 continue;
             }
-            let look = Look {
+            let probe = SplitProbe {
                 started_ms,
                 arm,
                 weight: answer.and_then(|answer| answer.weight),
                 matched: with_it,
             };
-            if sender.send(Looked::At(look)).await.is_err() {
+            if sender.send(SplitProbed::Answered(probe)).await.is_err() {
                 return;
             }
         }
     });
-    Ok(Looks {
+    Ok(SplitProbes {
         results,
         _task: task,
     })
