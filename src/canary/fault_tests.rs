@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{
     CanaryResult, Error, Event, RunEnd, Verdict, fakes::*, journal::Journal, plan::OnInterrupt,
 };
-use crate::interrupt::EndedBy;
+use crate::{
+    explain::{Explain, Kind},
+    interrupt::EndedBy,
+};
 
 /// Presses Ctrl-C, or terminates, once the fleet or the split has come to where it hangs.
 async fn once(reached: impl Fn() -> bool, act: impl FnOnce()) {
@@ -137,7 +140,7 @@ async fn a_candidate_without_room_for_its_next_share_is_held_with_the_diagnosis(
         assert_eq!(
             evidence,
             [
-                "pod chat-v000000002-x, node gpu-3",
+                "pod chat-v000000002-x, on gpu-3",
                 "Insufficient nvidia.com/gpu"
             ]
         );
@@ -154,7 +157,7 @@ async fn a_candidate_without_room_for_its_first_share_is_a_failure_that_leaves_n
         let mut measure = FakeMeasure::new(&scene.traffic);
         let error = scene.drive(&mut measure).await.unwrap_err();
         assert!(error.to_string().contains("free GPU"), "{error}");
-        assert_eq!(error.evidence().len(), 2);
+        assert_eq!(error.evidence().unwrap().texts().len(), 2);
         assert!(scene.traffic.weights().is_empty());
         let told = scene.fleet();
         assert_eq!(told.contains(&"refused v000000002".to_owned()), ended);
@@ -256,7 +259,8 @@ async fn a_write_that_fails_is_the_error_and_no_version_is_ended_for_it() {
             let mut measure = FakeMeasure::new(&scene.traffic);
             measure.slower = slower;
             let error = scene.drive(&mut measure).await.unwrap_err();
-            assert_eq!(error.is_conflict(), fault == Fault::Conflicts, "{error}");
+            let conflict = error.kind() == Kind::Conflict;
+            assert_eq!(conflict, fault == Fault::Conflicts, "{error}");
             assert_eq!(scene.traffic.now().weight.percent(), weight);
             let told = scene.fleet();
             assert!(

@@ -423,7 +423,9 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
         (self.on_event)(Event::NoRoom {
             weight,
             reason: error.to_string(),
-            evidence: error.evidence().map_or_else(Vec::new, |found| found.texts()),
+            evidence: error
+                .evidence()
+                .map_or_else(Vec::new, |found| found.texts()),
             next: error.hints(),
         });
         let lacking = format!("no room for {weight}: {error}");
