@@ -95,7 +95,7 @@ impl JsonSchema for Seconds {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$",
+            "pattern": "^[0-9][0-9hms ]*[hms]$",
             "description": "Whole seconds, minutes or hours, such as 90s, 20m or 1h30m.",
         })
     }

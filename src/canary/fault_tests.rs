@@ -6,7 +6,7 @@ use super::{
     CanaryResult, Error, Event, RunEnd, Verdict, fakes::*, journal::Journal, plan::OnInterrupt,
 };
 use crate::{
-    explain::{Explain, Kind},
+    explain::{Explain as _, Kind},
     interrupt::EndedBy,
 };
 
@@ -259,8 +259,11 @@ async fn a_write_that_fails_is_the_error_and_no_version_is_ended_for_it() {
             let mut measure = FakeMeasure::new(&scene.traffic);
             measure.slower = slower;
             let error = scene.drive(&mut measure).await.unwrap_err();
-            let conflict = error.kind() == Kind::Conflict;
-            assert_eq!(conflict, fault == Fault::Conflicts, "{error}");
+            assert_eq!(
+                error.kind() == Kind::Conflict,
+                fault == Fault::Conflicts,
+                "{error}"
+            );
             assert_eq!(scene.traffic.now().weight.percent(), weight);
             let told = scene.fleet();
             assert!(

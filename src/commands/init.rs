@@ -274,7 +274,7 @@ impl InitArgs {
 
     /// The folder's name, as far as it can be a release's.
     fn name_default(&self) -> String {
-        // The file itself, as a parent of "" is no path that can be made absolute.
+        // The file itself, as the parent of a bare name is "", which cannot be made absolute.
         let file = std::path::absolute(&self.file).unwrap_or_default();
         let absolute = file.parent().map(Path::to_owned).unwrap_or_default();
         let name = absolute.file_name().unwrap_or_default().to_string_lossy();

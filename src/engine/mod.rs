@@ -205,9 +205,9 @@ impl Kind {
     pub fn detect(owned_by: &str, server: &str) -> Option<Self> {
         let server = server.to_ascii_lowercase();
         let owns = |kind: &&Self| kind.row().owned_by.contains(&owned_by);
-        let serves = |kind: &&Self| kind.row().server.is_some_and(|part| server.contains(part));
+        let is_named = |kind: &&Self| kind.row().server.is_some_and(|part| server.contains(part));
         let all = || Self::ALL.iter();
-        all().find(owns).or_else(|| all().find(serves)).copied()
+        all().find(owns).or_else(|| all().find(is_named)).copied()
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(Kind::that_loads(Weights::NotRead), Some(Kind::Sim));
     }
 
-    /// What `infer` sets itself cannot be said twice.
+    /// A flag that `infer` sets itself cannot be set again.
     #[test]
     fn every_flag_of_ours_is_reserved() {
         for engine in ENGINES {

@@ -1,6 +1,10 @@
-//! Types from JSON values, with the path of what is wrong and of what no type reads.
-//! Kubernetes' types are read by this and nothing else: their code is large, and would be
-//! there once for each kind of reader.
+//! Reads types from JSON values, with the path of what is wrong and of fields that the type does
+//! not have.
+//!
+//! `serde_path_to_error` and `serde_ignored` do the same by wrapping another reader, at the price of
+//! the code of each type once more for each wrapper: for 14 Kubernetes types 6.2 MB, against 1.7 MB
+//! with this reader and 1.5 MB with `serde_json` alone (release profile). So Kubernetes' types are
+//! read by this one only.
 
 mod reader;
 mod variant;
@@ -12,11 +16,11 @@ use serde_json::Value;
 
 use self::reader::{Notes, Reader, Refusal};
 
-/// What could not be read, and where.
+/// Why a value could not be read, and where in it.
 #[derive(Debug, thiserror::Error)]
 pub struct Error {
-    /// `spec.ports[0].port`; empty for the value as a whole. Of a key that is not known: its
-    /// holder's.
+    /// `spec.ports[0].port`; empty for the value as a whole. For an unknown key:
+    /// the path of the object that has it.
     pub path: String,
     pub reason: String,
 }
@@ -35,7 +39,7 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
     read_noting(value).map(|(read, _)| read)
 }
 
-/// A `T` of a value, and the paths of what `T` has no place for.
+/// A `T` of a value, and the paths of the fields that `T` does not have.
 pub fn read_noting<T: DeserializeOwned>(value: &Value) -> Result<(T, Vec<String>), Error> {
     let mut notes = Notes::default();
     let read = T::deserialize(Reader {

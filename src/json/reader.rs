@@ -1,4 +1,4 @@
-//! A value as serde's reader, with notes of where it is.
+//! A JSON value as a serde `Deserializer` that keeps track of its path.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub(super) enum Step<'de> {
     Item(usize),
 }
 
-/// Where the reader is, and what it passed by.
+/// The path of the reader, and the paths of fields that were not read.
 #[derive(Default)]
 pub(super) struct Notes<'de> {
     pub(super) steps: Vec<Step<'de>>,
@@ -42,7 +42,7 @@ impl Notes<'_> {
     }
 }
 
-/// serde's error: the reason only, as the path is known by the notes.
+/// serde's error: the reason only; the path is in the notes.
 #[derive(Debug)]
 pub(super) struct Refusal(pub(super) Box<str>);
 
@@ -176,7 +176,7 @@ impl<'de> Deserializer<'de> for Reader<'_, 'de> {
         })
     }
 
-    /// What a type has no field for comes here.
+    /// A field that the type does not have is read by this.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
         self.notes.unread.push(self.notes.path());
         visitor.visit_unit()
@@ -250,7 +250,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     }
 }
 
-/// Reads what stands one step further. After a failure the steps stay, as they say where.
+/// Reads the value one step further. After a failure the steps stay: they are its path.
 fn within<'de, S: DeserializeSeed<'de>>(
     notes: &mut Notes<'de>,
     depth: usize,
@@ -258,7 +258,7 @@ fn within<'de, S: DeserializeSeed<'de>>(
     value: &'de Value,
     seed: S,
 ) -> Result<S::Value, Refusal> {
-    // A type that tries one shape after another comes back from a failure.
+    // An untagged type tries one shape after another, so it goes on after a failure.
     notes.steps.truncate(depth);
     notes.steps.push(step);
     let read = seed.deserialize(Reader { value, notes })?;

@@ -23,7 +23,7 @@ pub struct Usage {
     pub output_tokens: u64,
 }
 
-/// Why the server says it stopped.
+/// Why the server stopped, in its own words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
     /// `stop`, `length`, `tool_calls` and whatever else is a normal end.
@@ -35,7 +35,7 @@ pub enum Finish {
 /// One payload, reduced to what a client measures by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Chunk {
-    /// It carries text that is no reasoning, or a tool call.
+    /// It carries text other than reasoning, or a tool call.
     pub output: bool,
     /// It carries reasoning.
     pub reasoning: bool,

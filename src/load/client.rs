@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// Sends `body` with `headers` on top of the connection's own; `on_tokens` hears of
-    /// token events while they arrive. Never waits longer than the timeouts say.
+    /// token events while they arrive. Never waits longer than the timeouts.
     pub async fn send(
         &self,
         url: &Url,

@@ -1,4 +1,4 @@
-//! SLO gates against figures (pure).
+//! Judges SLO gates by the figures of a run (pure).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::slo::{Gate, Stat, Subject};
 
 /// Everything a gate may ask about.
 #[derive(Debug, Clone)]
-pub struct Figures {
+pub(super) struct Figures {
     pub latencies: PerMetric<Values>,
     /// Requests that ended, without those given up by an interrupt.
     pub requests: u64,
@@ -38,7 +38,7 @@ pub struct GateResult {
 }
 
 impl Figures {
-    pub fn judge(&self, gate: &Gate) -> GateResult {
+    pub(super) fn judge(&self, gate: &Gate) -> GateResult {
         let (n, value) = match gate.subject {
             Subject::Latency(metric, stat) => {
                 let values = &self.latencies[metric];
@@ -60,7 +60,7 @@ impl Figures {
     }
 
     /// Median TTFT, or of the whole request where nothing is streamed.
-    pub(super) fn felt_p50_ms(&self) -> Option<f64> {
+    pub(super) fn user_p50_ms(&self) -> Option<f64> {
         let median = |values: &Values| values.stat(Stat::Quantile(0.5)).ok();
         median(&self.latencies.ttft).or_else(|| median(&self.latencies.e2e))
     }

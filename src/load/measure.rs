@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::quantile::{interval, nearest_rank, needed};
 use crate::slo::Stat;
 
-/// An hour in microseconds: the longest value told apart, beyond any total timeout.
+/// An hour in microseconds: the longest value that is counted exactly, beyond any total timeout.
 const MICROSECONDS_MAX: u64 = 3_600_000_000;
 
 /// Values of one metric in milliseconds.
@@ -127,7 +127,8 @@ pub struct Latency {
 }
 
 /// The quantiles that results hold.
-pub const QUANTILES: [(&str, f64); 4] = [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
+pub(super) const QUANTILES: [(&str, f64); 4] =
+    [("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)];
 
 impl Latency {
     pub fn of(values: &Values) -> Self {
@@ -154,7 +155,7 @@ impl Latency {
     }
 }
 
-/// Milliseconds without digits below a microsecond: nobody measured those.
+/// Milliseconds rounded to the microsecond: finer digits were not measured.
 pub(super) fn microseconds(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }

@@ -4,7 +4,7 @@
 //! [`Measured`] records, which [`Measured::summarize`] turns into the [`Summary`]
 //! that pipelines read. Pure, and used by the local gateway and by canaries too:
 //! [`sse`] (bytes → events), [`timing`] (one answer's bytes and arrival instants →
-//! what its user felt, or why it failed), [`quantile`], and [`prometheus`] (a server's
+//! the latencies that its user saw, or why it failed), [`quantile`], and [`prometheus`] (a server's
 //! own `/metrics`). [`Client`] sends one
 //! request and times it.
 
@@ -33,24 +33,21 @@ pub mod timing;
 mod worker;
 
 pub use self::{
-    chunk::{Chunk, Finish, Usage},
-    client::{Answer, Client, Connection, Timeouts, VERSION_HEADER},
+    chunk::Chunk,
+    client::{Client, Connection, Timeouts, VERSION_HEADER},
     error::Error,
     fault::{Failed, Fault},
-    gate::{Figures, GateResult},
-    latency::{PerMetric, row},
+    gate::GateResult,
+    latency::row,
     live::{Quantiles, View},
-    measure::{Counted, Latency, QUANTILES, Values},
+    measure::{Latency, Values},
     plan::{Amount, Pace, Plan},
-    prompt::{Entry, Prompt, PromptError, Prompts},
+    prompt::{Entry, Prompt, Prompts},
     request::{Api, Body, Shape},
     run::{Finish as RunFinish, run},
-    schedule::{Arrival, ArrivalError, Rate, RateError, Schedule},
+    schedule::{Arrival, Rate},
     scrape::ServerFigures,
-    summary::{
-        Added, ClientReport, DELIVERED_MIN, Good, Measured, Offered, Record, Requests, Summary,
-        TokenSource, Tokens, Verdict,
-    },
+    summary::{Record, Requests, Summary, TokenSource, Verdict},
     target::{Engine, Target, base},
     timing::Latencies,
 };

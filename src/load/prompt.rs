@@ -82,7 +82,7 @@ impl Prompts {
         Ok(Self::Given(entries))
     }
 
-    /// The prompt of request `index`; the same for the same seed, whoever sends it.
+    /// The prompt of request `index`; the same for the same seed, on whichever thread.
     pub fn get(&self, index: u64) -> Entry {
         match self {
             Self::Generated { words, seed } => Entry {

@@ -21,14 +21,6 @@ pub(super) fn rank(n: usize, q: f64) -> usize {
     rank.clamp(1, n.max(1)) - 1
 }
 
-/// The `q` quantile of `sorted`, `None` where there are fewer than [`needed`] values.
-pub fn quantile<T: Copy>(sorted: &[T], q: f64) -> Option<T> {
-    if sorted.len() < needed(q) {
-        return None;
-    }
-    nearest_rank(sorted, q)
-}
-
 /// The `q` quantile of `sorted` whatever their number, for lines over time.
 pub fn nearest_rank<T: Copy>(sorted: &[T], q: f64) -> Option<T> {
     sorted.get(rank(sorted.len(), q)).copied()
@@ -160,12 +152,9 @@ mod tests {
     }
 
     #[test]
-    fn too_few_values_have_no_quantile() {
+    fn each_quantile_needs_so_many_values() {
         for (q, least) in [(0.5, 5), (0.9, 29), (0.95, 59), (0.99, 299), (0.999, 2995)] {
             assert_eq!(needed(q), least);
-            let values = vec![1.0; least];
-            assert_eq!(quantile(&values, q), Some(1.0));
-            assert_eq!(quantile(&values[1..], q), None);
         }
     }
 

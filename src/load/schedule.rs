@@ -81,7 +81,7 @@ impl FromStr for Rate {
 
 /// The endless due times of one open loop, from its start.
 #[derive(Debug, Clone)]
-pub struct Schedule {
+pub(super) struct Schedule {
     gap_mean_s: f64,
     gaps: Gaps,
     random: ChaCha8Rng,
@@ -100,7 +100,7 @@ impl Schedule {
     /// # Panics
     ///
     /// Where a gamma shape is not positive; parsed ones are.
-    pub fn new(rate: Rate, arrival: Arrival, seed: u64) -> Self {
+    pub(super) fn new(rate: Rate, arrival: Arrival, seed: u64) -> Self {
         let gap_mean_s = 1.0 / rate.0;
         let gaps = match arrival {
             Arrival::Constant => Gaps::Constant,

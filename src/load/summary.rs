@@ -16,7 +16,7 @@ use super::{
 use crate::slo::{Gate, Metric};
 
 /// Least share of the offered load that must have been sent.
-pub const DELIVERED_MIN: f64 = 0.995;
+pub(super) const DELIVERED_MIN: f64 = 0.995;
 
 /// Client-added latency above this, and above 1% of what is measured, makes a run invalid.
 const ADDED_MS_MAX: f64 = 1.0;
@@ -70,7 +70,7 @@ pub struct Measured {
 /// The result of `infer load`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// Whether the server says that no model is run; null where it does not say.
+    /// Whether the server reports that no model is run; null where it reports neither.
     pub simulated: Option<bool>,
     pub requests: Requests,
     /// Null for a closed loop.
@@ -104,7 +104,7 @@ pub struct Tokens {
     pub source: TokenSource,
 }
 
-/// Who counted the output tokens.
+/// How the output tokens were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenSource {
@@ -189,7 +189,7 @@ impl Measured {
         }
     }
 
-    /// The error of a run in which every request failed and no gate says so already.
+    /// The error of a run in which every request failed and no gate has missed already.
     pub fn nothing_succeeded(&self, summary: &Summary) -> Option<Error> {
         let failed = |record: &Record| record.result.as_ref().err().cloned();
         let first = self.records.iter().find_map(failed)?;
@@ -235,7 +235,7 @@ impl Offered {
     }
 
     /// Until when a request counts as sent in time: ten gaps, within 10 to 100 ms,
-    /// after the last was due. A burst at the end is no failure to deliver.
+    /// after the last was due. A burst at the end is not a failure to deliver.
     pub fn grace(rps: f64) -> Duration {
         Duration::from_secs_f64((10.0 / rps).clamp(0.01, 0.1))
     }
@@ -313,7 +313,7 @@ fn client(added: &Counted, figures: &Figures) -> ClientReport {
     let quantile = |q| added.nearest_rank_ms(q).map(microseconds);
     let p99 = quantile(0.99);
     ClientReport {
-        valid: is_valid(p99, figures.felt_p50_ms()),
+        valid: is_valid(p99, figures.user_p50_ms()),
         added_ms: Added {
             p50: quantile(0.5),
             p99,
@@ -321,12 +321,12 @@ fn client(added: &Counted, figures: &Figures) -> ClientReport {
     }
 }
 
-/// Whether the client's own delay is small beside what users felt at the median.
-pub(super) fn is_valid(added_p99_ms: Option<f64>, felt_p50_ms: Option<f64>) -> bool {
+/// Whether the client's own delay is small beside the median latency of users.
+pub(super) fn is_valid(added_p99_ms: Option<f64>, user_p50_ms: Option<f64>) -> bool {
     let Some(added) = added_p99_ms else {
         return true;
     };
-    added <= ADDED_MS_MAX || felt_p50_ms.is_some_and(|felt| added <= felt * ADDED_SHARE_MAX)
+    added <= ADDED_MS_MAX || user_p50_ms.is_some_and(|p50| added <= p50 * ADDED_SHARE_MAX)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use super::{
 };
 use crate::engine::Kind;
 
-/// How long the server may take to say what it serves; no model is run for this.
+/// How long the server may take to list its models; no model is run for this.
 const DISCOVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Largest model list that is read; routers with thousands of models fit.
 const MODELS_BYTES_MAX: usize = 4 << 20;
 
-/// A serving engine, as far as it can be told from outside.
+/// A serving engine, as far as it can be recognised from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
     /// One that `infer` also runs.
@@ -70,9 +70,9 @@ pub struct Target {
     pub base: Url,
     pub model: String,
     pub engine: Option<Engine>,
-    /// Whether no model is run; `None` where the server does not say.
+    /// Whether no model is run; `None` where the server does not report it.
     pub simulated: Option<bool>,
-    /// How requests get there, where the address alone does not say it.
+    /// How requests get there, where the address alone does not show it.
     pub via: Option<String>,
     /// It closes a connection after a streamed answer without a word before (llama.cpp's
     /// server), so that the next request on it would be lost.

@@ -1,4 +1,4 @@
-//! One answer's bytes and their arrival → what its user felt (pure).
+//! The bytes of one answer and their arrival times → the latencies that its user saw (pure).
 //!
 //! A *token event* has non-empty content, reasoning or tool calls. Role, usage
 //! and finish chunks, `[DONE]` and comments are never timed. An event arrives
@@ -40,7 +40,7 @@ pub enum End {
 pub struct Timing {
     /// First token event; `None` where the answer was not streamed.
     pub first: Option<Instant>,
-    /// First token event that is no reasoning.
+    /// First token event other than reasoning.
     pub first_output: Option<Instant>,
     /// Last token event, or the end of a body that was not streamed.
     pub last: Instant,
@@ -151,11 +151,6 @@ impl Stream {
     /// Whether what has arrived can no longer be read as an event stream.
     pub fn is_malformed(&self) -> bool {
         self.seen.malformed.is_some()
-    }
-
-    /// Gaps so far, where they are kept.
-    pub fn gaps_us(&self) -> &[u32] {
-        &self.seen.gaps_us
     }
 
     pub fn into_gaps_us(self) -> Vec<u32> {

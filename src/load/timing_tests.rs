@@ -44,7 +44,7 @@ fn measure_with(parts: &[Part<'_>], end: End, expected: Expected) -> Measured {
     Measured {
         start,
         result,
-        gaps_us: stream.gaps_us().to_vec(),
+        gaps_us: stream.into_gaps_us(),
     }
 }
 

@@ -273,7 +273,7 @@ impl Worker {
 #[derive(Clone, Copy)]
 struct Intended {
     due: Instant,
-    /// False where it waited for others to end: that is no fault of the client.
+    /// False where it waited for others to end: that is not the client's fault.
     by_schedule: bool,
 }
 

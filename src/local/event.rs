@@ -82,7 +82,7 @@ pub struct Traffic {
 }
 
 /// How far back [`Traffic`] looks.
-pub const TRAFFIC_SPAN: Duration = Duration::from_secs(10);
+pub(super) const TRAFFIC_SPAN: Duration = Duration::from_secs(10);
 
 pub(super) fn view(state: State, observed: &[Observation]) -> View {
     let traffic = state

@@ -44,10 +44,9 @@ pub use self::{
         SplitChange, State, VersionState,
     },
     error::Error,
-    event::{Event, TRAFFIC_SPAN, Traffic, View},
+    event::{Event, Traffic, View},
     launch::Launch,
     lock::{Holder, Lock, holder, lock},
     paths::{ReleasePaths, releases},
     serve::{Ended, Mode, Options, serve},
-    store::OnEvent,
 };

@@ -23,7 +23,7 @@ use super::{
 use crate::{clock, name::VersionId};
 
 /// Called with every event.
-pub type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
+pub(super) type OnEvent = Arc<dyn Fn(Event) + Send + Sync>;
 
 /// Stopped versions remembered beside those that run; the oldest go first.
 const STOPPED_MAX: usize = 20;

@@ -13,7 +13,7 @@ const LAYERS_MAX: usize = 1024;
 
 /// The documents of one image, read and checked against their digests.
 #[derive(Debug, Clone)]
-pub struct Contents {
+pub(super) struct Contents {
     /// What the tag or digest named: an index, or a manifest alone.
     pub top: Descriptor,
     /// Every manifest with its descriptor, in the index's order.
@@ -25,7 +25,11 @@ impl Contents {
     ///
     /// # Errors
     /// Nothing there, a wrong digest, or documents that are no image.
-    pub async fn read(store: &Store, name: &str, wanted: Option<&str>) -> Result<Self, Error> {
+    pub(super) async fn read(
+        store: &Store,
+        name: &str,
+        wanted: Option<&str>,
+    ) -> Result<Self, Error> {
         let no_image = |why: String| Error::NotAnImage {
             image: name.to_owned(),
             why,
@@ -63,7 +67,7 @@ impl Contents {
     }
 
     /// The manifest for this machine, else the first.
-    pub fn manifest(&self) -> &Manifest {
+    pub(super) fn manifest(&self) -> &Manifest {
         let here = match std::env::consts::ARCH {
             "x86_64" => "amd64",
             "aarch64" => "arm64",
@@ -78,7 +82,7 @@ impl Contents {
     }
 
     /// `linux/amd64` and so on; `artifact` where no platform is named.
-    pub fn platforms(&self) -> Vec<String> {
+    pub(super) fn platforms(&self) -> Vec<String> {
         let names = self.manifests.iter().map(|(descriptor, _)| {
             descriptor.platform.as_ref().map_or_else(
                 || "any".to_owned(),
@@ -89,7 +93,7 @@ impl Contents {
     }
 
     /// All blobs of all manifests, each once, configs first.
-    pub fn blobs(&self) -> Vec<Descriptor> {
+    pub(super) fn blobs(&self) -> Vec<Descriptor> {
         let mut seen = BTreeSet::<Digest>::new();
         let configs = self.manifests.iter().map(|(_, manifest)| &manifest.config);
         let layers = self
@@ -104,7 +108,7 @@ impl Contents {
     }
 
     /// The config of [`Self::manifest`]; `None` where it is not an image's.
-    pub async fn config(&self, store: &Store) -> Result<Option<ImageConfig>, Error> {
+    pub(super) async fn config(&self, store: &Store) -> Result<Option<ImageConfig>, Error> {
         let bytes = store.read_document(&self.manifest().config).await?;
         Ok(serde_json::from_slice(&bytes).ok())
     }

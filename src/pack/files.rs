@@ -1,4 +1,4 @@
-//! The list of files that a layer's descriptor carries, so that nobody has to fetch a
+//! The list of files that a layer's descriptor carries, so that no reader has to fetch a
 //! layer to know what is in it.
 
 use serde::{Deserialize, Serialize};
@@ -14,14 +14,14 @@ const ANNOTATION_BYTES_MAX: usize = 1 << 20;
 
 /// One file of a model.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct FileEntry {
+pub(super) struct FileEntry {
     pub path: String,
     pub bytes: u64,
     pub sha256: Digest,
 }
 
 impl FileEntry {
-    pub fn annotation(files: &[Self]) -> Annotations {
+    pub(super) fn annotation(files: &[Self]) -> Annotations {
         let text = canonical::text(&files);
         let fits = text.len() <= ANNOTATION_BYTES_MAX;
         fits.then(|| (ANNOTATION.to_owned(), text))
@@ -30,7 +30,7 @@ impl FileEntry {
     }
 
     /// The files of a layer that `infer` packed; `None` where they are not listed.
-    pub fn listed(layer: &Descriptor) -> Option<Vec<Self>> {
+    pub(super) fn listed(layer: &Descriptor) -> Option<Vec<Self>> {
         serde_json::from_str(layer.annotations.get(ANNOTATION)?).ok()
     }
 }

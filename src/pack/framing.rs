@@ -14,7 +14,7 @@ pub struct Framed<'a> {
 }
 
 /// Where models lie in an image: what `KServe` and image volumes with a sub-path expect.
-pub const ROOT: &str = "models";
+pub(super) const ROOT: &str = "models";
 
 const BLOCK_BYTES: usize = 512;
 

@@ -1,4 +1,4 @@
-//! How far each layer is: counted by the threads that move bytes, read by who shows it.
+//! The progress of each layer: counted by the threads that move bytes, read by the readout.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::interrupt::Interrupt;
 
-/// How often a person is told how far it is.
+/// How often progress is reported.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One layer's counters.
@@ -47,7 +47,7 @@ impl Gauge {
         self.moved.fetch_add(bytes, Relaxed);
     }
 
-    /// Uploads can fall back: the store says how far they are.
+    /// Uploads can fall back: the store reports how far they are.
     pub(super) fn set_moved(&self, bytes: u64) {
         self.moved.store(bytes, Relaxed);
     }

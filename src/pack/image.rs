@@ -15,7 +15,7 @@ use crate::{
 /// only what names its own.
 pub(super) const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
 
-/// Labels of the config: what the weights said when they were packed.
+/// Labels of the config: facts read from the weights when they were packed.
 pub(super) mod label {
     pub(crate) const FORMAT: &str = "dev.infer.model.format";
     pub(crate) const ARCHITECTURE: &str = "dev.infer.model.architecture";

@@ -22,7 +22,7 @@ pub struct Inspected {
     pub bytes: u64,
 }
 
-/// What the weights said when they were packed.
+/// Facts read from the weights when they were packed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct PackedFacts {
     pub format: String,

@@ -21,7 +21,7 @@ pub const FILE_NAME: &str = "infer.lock";
 
 const VERSION: u64 = 1;
 
-/// Larger is no lock file.
+/// A larger file is not a lock file.
 const LOCK_BYTES_MAX: u64 = 16 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ impl Lock {
     /// Reads the file; one that is not there is empty.
     ///
     /// # Errors
-    /// A file that cannot be read, is no lock file, or is of a later version.
+    /// A file that cannot be read, is not a lock file, or is of a later version.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let absolute = std::path::absolute(path).map_err(Error::file("find", path))?;
         let folder = absolute.parent().map(Path::to_owned).unwrap_or_default();
@@ -155,7 +155,7 @@ impl Lock {
         self.models.insert(key, entry);
     }
 
-    /// Writes the file in one step, unless it says the same already.
+    /// Writes the file in one step, unless it has the same content already.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         let malformed = |source| Error::Lock {
             path: path.to_owned(),

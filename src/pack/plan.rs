@@ -85,10 +85,6 @@ impl Plan {
         }
         Ok(Self { layers })
     }
-
-    pub fn bytes(&self) -> u64 {
-        self.layers.iter().map(Layer::bytes).sum()
-    }
 }
 
 /// Neighbours together, in at most `groups_max` groups of nearly equal count.

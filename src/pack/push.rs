@@ -46,7 +46,7 @@ pub enum Target {
     DryRun(Option<Store>),
 }
 
-/// Packs, and says what came of it.
+/// Packs, and returns the result.
 ///
 /// # Errors
 /// A file that changed, a store that refuses, an interrupt. Whole blobs that were
@@ -59,6 +59,8 @@ pub async fn pack(
     let started = Instant::now();
     job.check_room().await?;
     let knowns = job.put_layers(interrupt, on_event).await?;
+    let cache = job.cache.clone();
+    drop(tokio::task::spawn_blocking(move || cache.prune()).await);
     let stored: Vec<_> = job
         .plan
         .layers
@@ -283,7 +285,7 @@ impl Job {
         .await
     }
 
-    /// A disk that will be full is better told before than after an hour.
+    /// A disk that will be full is better reported before than after an hour.
     async fn check_room(&self) -> Result<(), Error> {
         let Target::Store(store) = &self.target else {
             return Ok(());
@@ -312,7 +314,7 @@ impl Job {
     }
 }
 
-/// What an unprivileged user may still write; `None` where the file system does not say.
+/// What an unprivileged user may still write; `None` where the file system does not report it.
 fn free_bytes(layout: &Layout) -> Option<u64> {
     let found = rustix::fs::statvfs(layout.dir()).ok()?;
     // Some network and test file systems report nothing at all.

@@ -23,7 +23,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// Buffers a layer: one in each thread and one on its way.
 const BUFFERS: usize = 4;
 
-/// What a stream tells of itself, and what it is told.
+/// How a stream reports its progress and is stopped.
 pub(super) trait Watch: Sync {
     fn passed(&self, bytes: u64);
 
@@ -34,7 +34,7 @@ pub(super) trait Watch: Sync {
 /// Writes the layer to `sink`; returns the SHA-256 of each of its files.
 ///
 /// # Errors
-/// A file that changed or whose content is not what its cache says, a failing sink.
+/// A file that changed or does not match its cached digest, or a failing sink.
 pub(super) fn stream(
     source: &LayerSource,
     sink: &mut dyn Write,
@@ -84,7 +84,7 @@ fn read(
     watch: &dyn Watch,
 ) {
     let mut reader = source.read_from(0);
-    // The other side hangs up when the sink failed: then there is nobody to tell.
+    // The receiver is gone once the sink has failed; its error is the one reported.
     while let Ok(mut buffer) = free.recv() {
         if watch.is_stopped() {
             drop(out.send(Err(Stop::Interrupted)));
@@ -110,7 +110,7 @@ fn hash_files(
     filled: Receiver<Filled>,
     out: &SyncSender<Filled>,
 ) -> Vec<Digest> {
-    // A file without bytes is no segment: it keeps the digest of nothing.
+    // An empty file is not a segment: it keeps the digest of no bytes.
     let mut digests = vec![Digest::of(b""); source.layer().files.len()];
     let mut hasher = Sha256::new();
     for item in filled {

@@ -308,7 +308,7 @@ fn make_folders(folder: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
     let ends = path.match_indices('/').map(|(at, _)| at);
     for end in ends.chain([path.len()]) {
         match mkdirat(folder, &path[..end], Mode::from_raw_mode(FOLDER_MODE)) {
-            // Whether it is a folder is seen by who opens something in it.
+            // Opening something in it shows whether it is a folder.
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }

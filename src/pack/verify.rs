@@ -37,7 +37,7 @@ pub struct Verified {
     pub seconds: f64,
 }
 
-/// One blob that is not what its digest says.
+/// One blob that does not match its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Damage {
     pub digest: String,

@@ -16,7 +16,7 @@ const PREFIX: &str = ".infer-blob-";
 /// Write, then [`finish`](Self::finish); dropped before that, nothing stays behind.
 ///
 /// The temporary file lies in the layout, so that the last step is a rename, and is
-/// locked while it is written, so that leftovers of killed writers can be told.
+/// locked while it is written, so that the files of killed writers are recognised.
 pub struct BlobWriter {
     file: NamedTempFile,
     hasher: Sha256,
@@ -52,7 +52,7 @@ impl BlobWriter {
         Digest::finish(self.hasher.clone())
     }
 
-    /// Puts the blob in place, on disk before its name is; the same blob twice is no error.
+    /// Puts the blob in place, on disk before its name is; the same blob twice is not an error.
     pub fn finish(self) -> Result<(Digest, u64), Error> {
         let digest = Digest::finish(self.hasher);
         let path = self.layout.blob_path(&digest);

@@ -23,7 +23,7 @@ use super::{
 use crate::file::write_atomically;
 
 /// Largest manifest, config or `index.json` that is read (distribution's own bound).
-pub const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(super) const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How long another process may hold `index.json`: it replaces one small file meanwhile.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(20);
@@ -88,7 +88,7 @@ impl Layout {
         let layout = Self {
             dir: dir.to_owned(),
         };
-        // Two may be making it at once: under the lock, who comes second finds it made.
+        // Two processes may be making it at once: under the lock, the second one finds it made.
         let _lock = layout.lock()?;
         remove_half_written(dir);
         if !dir.join(INDEX).exists() {
@@ -340,7 +340,7 @@ fn is_temporary(name: &std::ffi::OsStr) -> bool {
 fn remove_half_written(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if is_temporary(&entry.file_name()) {
-            // One that stays is refused by nothing and harms nobody.
+            // One that stays is harmless: nothing reads it.
             drop(fs::remove_file(entry.path()));
         }
     }

@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{digest::Digest, media_type};
 
 /// The annotation of `index.json` that names a manifest in an OCI layout.
-pub const REF_NAME: &str = "org.opencontainers.image.ref.name";
+pub(super) const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
 pub type Annotations = BTreeMap<String, String>;
 
-/// Names a blob or manifest and says what is in it.
+/// Names a blob or manifest and describes its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {

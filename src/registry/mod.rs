@@ -1,6 +1,6 @@
 //! Where packed models lie: registries and OCI image layouts.
 //!
-//! [`Location`] says where, [`Store`] opens it. Everything is named by [`Digest`] and
+//! A [`Location`] names the place, a [`Store`] opens it. Everything is named by [`Digest`] and
 //! checked against it when read.
 
 mod blob_writer;
@@ -19,20 +19,16 @@ mod store;
 mod verified;
 
 pub use self::{
-    blob_writer::BlobWriter,
     digest::{Digest, DigestError},
     error::Error,
-    layout::{DOCUMENT_BYTES_MAX, Layout},
+    layout::Layout,
     location::{LayoutPath, Location, LocationError},
     manifest::{
-        Annotations, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, REF_NAME,
-        RootFs, SchemaVersion,
+        Annotations, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, RootFs,
     },
     options::Options,
-    reference::{Reference, ReferenceError, is_tag},
-    refusal::{Reason, Refusal},
-    remote::Remote,
+    reference::{Reference, ReferenceError},
+    refusal::Reason,
     source::{BlobOutcome, BlobSource, Transfer},
-    store::{BlobReader, Store},
-    verified::Verified,
+    store::Store,
 };

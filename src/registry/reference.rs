@@ -96,7 +96,7 @@ impl Reference {
 const BAD_TAG: &str = "a tag is 1 to 128 of a-z, A-Z, 0-9, _, - and ., not starting with - or .";
 
 /// Whether `text` can be a tag.
-pub fn is_tag(text: &str) -> bool {
+pub(super) fn is_tag(text: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.len() <= TAG_LENGTH_MAX
         && text.starts_with(word)

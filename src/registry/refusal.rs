@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// The most of one message that is shown.
 const MESSAGE_CHARS_MAX: usize = 400;
 
-/// Why a registry said no.
+/// Why a registry refused a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// Known to the registry, not allowed to do this.
@@ -78,7 +78,7 @@ impl Refusal {
         let message = match entries.first() {
             Some(Entry { code, message }) if message.is_empty() => code.clone(),
             Some(Entry { code, message }) => format!("{code}: {message}"),
-            // An HTML page of a proxy says nothing that its status does not.
+            // An HTML page of a proxy adds nothing to its status.
             None if body.trim_ascii_start().starts_with(b"<") => String::new(),
             None => String::from_utf8_lossy(body).into_owned(),
         };

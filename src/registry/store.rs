@@ -273,7 +273,7 @@ fn copy(
             .write_all(&buffer[..read])
             .map_err(Error::file("write to", layout.dir()))?;
         sent += read as u64;
-        // Nobody listens any more: the copy was given up, and the writer cleans up.
+        // The receiver is gone: the copy was given up, and the writer cleans up.
         if progress.send(sent).is_err() || sent > descriptor.size {
             break;
         }

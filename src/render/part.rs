@@ -40,9 +40,11 @@ pub struct Part {
     /// Whether a release has this object.
     pub wanted: fn(&Spec) -> bool,
     pub values: fn(&Context<'_>) -> Result<Value, Error>,
-    /// What of the rendered objects contradicts itself, in words.
-    pub lint: Option<fn(&[&Object]) -> Vec<String>>,
+    pub lint: Option<Lint>,
 }
+
+/// What of the rendered objects contradicts itself, in words.
+pub(super) type Lint = fn(&[&Object]) -> Vec<String>;
 
 /// Text that templates of several parts include.
 #[derive(Debug, Clone, Copy)]

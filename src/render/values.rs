@@ -22,9 +22,10 @@ pub(super) fn values(context: &Context<'_>) -> Result<Value, Error> {
     let spec = context.spec;
     let mut values = Map::new();
     for part in PARTS {
-        let of_part = match (part.wanted)(spec) {
-            true => (part.values)(context)?,
-            false => Value::Null,
+        let of_part = if (part.wanted)(spec) {
+            (part.values)(context)?
+        } else {
+            Value::Null
         };
         values.insert(part.namespace.to_owned(), of_part);
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::openai::{Api, Request};
 
-/// What every answer says, word by word, over and over.
+/// The text of every answer, word by word, over and over.
 const TEXT: [&str; 8] = [
     "No",
     " model",
@@ -138,7 +138,7 @@ pub(super) fn embeddings(request: &Request, model: &str) -> Value {
         .iter()
         .enumerate()
         .map(|(index, tokens)| {
-            // No two small inputs share a phase: the step is no multiple of a whole number.
+            // No two small inputs share a phase: the step is not a whole number.
             let phase = f64::from(*tokens) + index as f64 * 0.731;
             let raw: Vec<f64> = (0..request.dimensions)
                 .map(|at| libm::sin(phase + at as f64 + 1.0) / libm::sqrt(length))

@@ -23,7 +23,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 /// Tokens in one KV block, as in vLLM.
-pub const KV_BLOCK_TOKENS: u32 = 16;
+pub(super) const KV_BLOCK_TOKENS: u32 = 16;
 
 /// How far apart the points are between which drift moves.
 const DRIFT_STEP: Duration = Duration::from_secs(15);

@@ -1,6 +1,6 @@
 //! A simulated GPU server: the OpenAI API and vLLM's metrics over a stated latency law.
 //!
-//! No model is run, and every response says so ([`SIMULATED_HEADER`]). It is for
+//! No model is run, and every response is marked so ([`SIMULATED_HEADER`]). It is for
 //! checking what measures and routes: its truth is arithmetic ([`Law`]), and it
 //! fails on demand ([`Faults`]).
 
@@ -27,9 +27,9 @@ use crate::{
 
 pub use self::{
     faults::Faults,
-    law::{Broken, KV_BLOCK_TOKENS, Law},
+    law::{Broken, Law},
     metrics::Totals,
-    server::{Ended, Handle, Server},
+    server::{Ended, Server},
 };
 
 /// On every response, with the value `true`.

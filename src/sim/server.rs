@@ -40,7 +40,7 @@ pub(super) struct Engine {
     fatal: watch::Sender<Option<Ended>>,
 }
 
-/// Why a simulated server is no more.
+/// Why a simulated server has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It was stopped; so many connections were cut because they outlived the limit.
@@ -129,11 +129,6 @@ impl Server {
 }
 
 impl Handle {
-    /// `http://127.0.0.1:8000`
-    pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
-    }
-
     pub fn totals(&self) -> Totals {
         self.engine.metrics.totals()
     }
@@ -152,12 +147,6 @@ impl Handle {
     pub async fn ended(&mut self) -> Ended {
         // Polled again after the end, or the runtime is going: nothing is left to cut.
         (&mut self.life).await.unwrap_or(Ended::Stopped { cut: 0 })
-    }
-
-    /// Ends now and waits for it.
-    pub async fn stop(mut self) -> Ended {
-        self.cut();
-        self.ended().await
     }
 }
 
@@ -230,13 +219,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_in_process_answers_and_stops() {
-        let server = Server::start(Law::default(), ANY_PORT.parse().unwrap())
+        let mut server = Server::start(Law::default(), ANY_PORT.parse().unwrap())
             .await
             .unwrap();
-        let url = format!("{}/health", server.url());
+        let url = format!("http://{}/health", server.addr);
         assert_eq!(reqwest::get(&url).await.unwrap().status(), 200);
         assert_eq!(server.totals().requests, 0);
-        assert!(matches!(server.stop().await, Ended::Stopped { .. }));
+        server.cut();
+        assert!(matches!(server.ended().await, Ended::Stopped { .. }));
         assert!(reqwest::get(&url).await.is_err());
     }
 

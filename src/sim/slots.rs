@@ -1,4 +1,4 @@
-//! Who is answered and who waits: slots and KV blocks, first come, first served.
+//! Admission: slots and KV blocks, first come, first served.
 
 use std::sync::{
     Arc,

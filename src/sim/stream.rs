@@ -87,7 +87,7 @@ impl Answer {
     async fn sit(&mut self) {
         let blocks = Law::blocks(self.request.prompt_tokens, self.request.output_tokens);
         let seat = self.engine.slots.seat(blocks).await;
-        // Who did not have to wait starts at arrival, so that no scheduling delay adds up.
+        // A request that did not have to queue starts at its arrival, so that no scheduling delay adds up.
         let at = if seat.waited {
             Instant::now()
         } else {

@@ -38,8 +38,8 @@ const HOSTS_MAX: u32 = 64;
 /// CPU in use, in percent of what is asked for.
 const CPU_PERCENT_MAX: u32 = 1000;
 
-/// Longest name of a release whose workload is a LeaderWorkerSet. Its controller names a worker
-/// StatefulSet `NAME-VERSION-GROUP`, and the pods' label `controller-revision-hash` is that name
+/// Longest name of a release whose workload is a `LeaderWorkerSet`. Its controller names a worker
+/// `StatefulSet` called `NAME-VERSION-GROUP`, and the pods' label `controller-revision-hash` is that name
 /// and 11 characters more, in at most 63 (lws#410, kubernetes#64023).
 const LWS_NAME_LENGTH_MAX: usize = 39;
 

@@ -81,7 +81,7 @@ pub struct Engine {
     pub worker_command: Option<Vec<String>>,
     /// Container image.
     pub image: Option<String>,
-    /// As said, else as the image's tag says.
+    /// As written, else as the image's tag says.
     pub version: Option<Version>,
     /// Scalars, lists of scalars, and maps (which become JSON).
     pub args: BTreeMap<String, Value>,

@@ -1,5 +1,5 @@
-//! What a pod asks of a node's accelerators. Every way to share a GPU comes down to one
-//! [`DeviceRequest`]; whoever renders pods or counts devices knows no other (pure).
+//! What a pod asks of a node's accelerators (pure). Every way to share a GPU comes down to one
+//! [`DeviceRequest`]: the code that renders pods or counts devices knows nothing else of sharing.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub struct DeviceRequest {
     pub memory: Option<Quantity>,
 }
 
-/// A claim that is made from a ResourceClaimTemplate.
+/// A claim that is made from a `ResourceClaimTemplate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceClaim {
     pub name: String,

@@ -32,7 +32,7 @@ impl Target {
 #[serde(deny_unknown_fields, default)]
 pub struct Kubernetes {
     /// The workload that serves the model: `deployment` (the default), or `lws`, a
-    /// LeaderWorkerSet, for replicas that span several machines.
+    /// `LeaderWorkerSet`, for replicas that span several machines.
     #[serde(rename = "as")]
     pub workload: Workload,
     /// Context of the kubeconfig; the current one if left out.

@@ -158,7 +158,7 @@ sections! {
 
     /// Replicas that follow the load.
     Horizontal {
-        /// What scales: `hpa`, a HorizontalPodAutoscaler.
+        /// What scales: `hpa`, a `HorizontalPodAutoscaler`.
         by: Autoscaler,
         /// Fewest replicas; 1 if left out.
         min: u32,
@@ -189,7 +189,7 @@ sections! {
         via: Via,
         /// The Gateway that the route joins.
         gateway: Gateway,
-        /// The mesh whose VirtualService routes.
+        /// The mesh whose `VirtualService` routes.
         mesh: Mesh,
         /// Host name that clients ask for.
         host: String,
@@ -211,7 +211,7 @@ sections! {
         section: String,
     }
 
-    /// The mesh whose VirtualService routes.
+    /// The mesh whose `VirtualService` routes.
     Mesh {
         /// Istio gateways that take it, as `NAME` or `NAMESPACE/NAME`; `mesh` means the sidecars,
         /// which are meant too if the list is left out.

@@ -341,10 +341,12 @@ impl ClusterRouter {
         let (mut sent, mut failed) = (None, None);
         for attempt in 0..ATTEMPTS {
             wait.pause(attempt).await;
-            if is_first && sent.is_none() && wait.is_interrupted() {
-                return Err(self.interrupted());
-            }
-            let object = match self.object().await {
+            let may_stop = is_first && sent.is_none();
+            let found = tokio::select! {
+                found = self.object() => found,
+                () = wait.signal(), if may_stop => return Err(self.interrupted()),
+            };
+            let object = match found {
                 Ok(object) => object,
                 Err(error) if error.is_transient() && sent.is_some() => {
                     failed.get_or_insert(error);
@@ -374,6 +376,9 @@ impl ClusterRouter {
             if let Some(run) = split.run().filter(|run| *run != change.run) {
                 return Err(self.conflict(&format!("canary run {run}")));
             }
+            if may_stop && wait.is_interrupted() {
+                return Err(self.interrupted());
+            }
             match self.send(&object, change).await? {
                 Ok(written) => {
                     left.remove(0);
@@ -395,14 +400,20 @@ impl ClusterRouter {
     async fn send(&self, object: &Object, change: &Change) -> Result<Result<Object, Error>, Error> {
         let patch = self.route.patch(object, &self.release, change, self.header);
         let patch = patch.map_err(|reason| self.refused(&reason))?;
-        self.send_patch(&patch).await
+        self.send_patch(object, &patch).await
     }
 
-    async fn send_patch(&self, patch: &Value) -> Result<Result<Object, Error>, Error> {
+    async fn send_patch(
+        &self,
+        object: &Object,
+        patch: &Value,
+    ) -> Result<Result<Object, Error>, Error> {
         let kind = self.route.kind();
         match json_patch(&self.cluster, kind, self.release.as_str(), patch).await {
             Ok(written) => Ok(Ok(written)),
-            Err(cluster::Error::Changed { .. }) => Ok(Err(self.conflict("another client"))),
+            Err(cluster::Error::Changed { .. }) => {
+                Ok(Err(self.conflict(&self.route.last_writer(object))))
+            }
             Err(error @ cluster::Error::Malformed { .. }) => Ok(Err(self.failed("write", error))),
             Err(error) if error.is_transient() => Ok(Err(self.failed("write", error))),
             Err(error) => Err(self.failed("write", error)),
@@ -505,7 +516,7 @@ impl ClusterRouter {
                 }
             };
             let patch = patch.map_err(|reason| self.refused(&reason))?;
-            match self.send_patch(&patch).await? {
+            match self.send_patch(&object, &patch).await? {
                 Ok(_) => return Ok(()),
                 Err(error) => failed = Some(error),
             }

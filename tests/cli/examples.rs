@@ -50,12 +50,13 @@ fn every_example_renders_to_the_manifests_beside_it() {
 
 /// Folders with an `infer.yaml` that needs no building; the quickstart runs on its own.
 fn folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = fs::read_dir(root().join("examples"))
-        .expect("examples")
+    let entries = fs::read_dir(root().join("examples")).expect("examples");
+    let mut folders: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.join("infer.yaml").exists() && !path.ends_with("quickstart"))
+        .filter(|path| path.is_dir() && !path.ends_with("quickstart"))
         .collect();
     folders.sort();
+    assert!(!folders.is_empty());
     folders
 }
 

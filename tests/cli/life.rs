@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// A packed model and the file of a release that serves it, simulated.
-struct Release {
-    place: Workplace,
+pub(super) struct Release {
+    pub(super) place: Workplace,
 }
 
 impl Release {
-    fn packed() -> Self {
+    pub(super) fn packed() -> Self {
         let place = Workplace::new();
         tiny_model(&place.join("weights"));
         place.write(
@@ -37,7 +37,7 @@ impl Release {
         release
     }
 
-    fn run(&self, line: &str) -> Ran {
+    pub(super) fn run(&self, line: &str) -> Ran {
         self.place.run(line.split(' '))
     }
 }

@@ -26,6 +26,7 @@ mod rbac;
 mod registry;
 mod render;
 mod route;
+mod route_faults;
 mod schema;
 mod serve;
 mod sim;

@@ -161,3 +161,20 @@ fn help_has_an_example() {
             .contains("infer pack ./my-model --to oci:./image")
     );
 }
+
+#[test]
+fn digests_remembered_for_long_are_forgotten_by_the_next_pack() {
+    let place = Workplace::new();
+    tiny_model(&place.join("model"));
+    let age = |name: &str, days: u64| {
+        let path = place.write(&format!(".infer/cache/digests/{name}.json"), "{}");
+        let file = fs::File::options().write(true).open(&path).unwrap();
+        let age = Duration::from_hours(24 * days);
+        file.set_modified(std::time::SystemTime::now() - age)
+            .unwrap();
+        path
+    };
+    let (old, young) = (age("old", 200), age("young", 100));
+    packed(&place, &["model", "--to", "oci:a"]);
+    assert!(!old.exists() && young.exists());
+}

@@ -4,6 +4,7 @@
 use http::Method;
 use infer::{
     cluster::Cluster,
+    explain::{Explain as _, Kind},
     interrupt::Interrupt,
     traffic::{
         Change, ClusterRouter, Error, Split, VersionHeader,
@@ -140,9 +141,13 @@ async fn a_write_goes_through_where_only_something_else_moved() {
 #[tokio::test]
 async fn a_weight_that_somebody_else_moved_is_a_conflict_with_their_name() {
     let server = server(|call, store| {
-        if call.method == Method::PATCH {
+        let rules = store.objects.get(PATH).map(|route| &route["spec"]["rules"]);
+        let waits = rules.is_some_and(|rules| rules.as_array().unwrap().len() == 3);
+        if call.method == Method::PATCH && waits {
             let mut moved = store.objects[PATH].clone();
-            moved["spec"]["rules"][0]["backendRefs"][0]["weight"] = json!(50);
+            let backends = &mut moved["spec"]["rules"][2]["backendRefs"];
+            let live = backends[0].clone();
+            *backends = json!([live, {"name": "chat-v7aa01c44e", "port": 80, "weight": 100}]);
             moved["metadata"]["managedFields"] = json!([{"manager": "kubectl-edit", "operation": "Update",
                 "time": "2026-11-24T03:00:00Z", "fieldsV1": {"f:spec": {"f:rules": {}}}}]);
             store.put(PATH, moved);
@@ -151,14 +156,14 @@ async fn a_weight_that_somebody_else_moved_is_a_conflict_with_their_name() {
     });
     let route = route(&server).await;
     let before = route.read().await.unwrap();
-    let error = write(&route, &before, &canary(10)).await.unwrap_err();
+    let waiting = write(&route, &before, &canary(0)).await.unwrap();
+    let error = write(&route, &waiting, &canary(10)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the traffic split of HTTPRoute team-a/chat was changed by kubectl-edit at 2026-11-24T03:00:00Z meanwhile"
     );
-    let weight =
-        server.object(PATH).unwrap()["spec"]["rules"][0]["backendRefs"][0]["weight"].clone();
-    assert_eq!(weight, 50, "their write stands");
+    let split = route.read().await.unwrap();
+    assert_eq!(split.weight.percent(), 50, "their write stands");
 }
 
 #[tokio::test]
@@ -175,7 +180,7 @@ async fn a_route_that_argo_cd_owns_is_left_alone() {
         matches!(&error, Error::Managed { manager, .. } if manager.contains("Argo CD")),
         "{error}"
     );
-    assert!(infer::explain::Explain::kind(&error) == infer::error::Kind::Conflict);
+    assert_eq!(error.kind(), Kind::Conflict);
     assert_eq!(server.of(&Method::PATCH, "httproutes").len(), 0);
 }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -60,6 +60,15 @@ impl Reply {
         let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
             "reason": reason, "message": message, "details": {}, "code": status});
         Self::json(status, &body)
+    }
+
+    /// The connection ends without an answer.
+    pub fn hang_up() -> Self {
+        Self {
+            status: 0,
+            headers: Vec::new(),
+            body: String::new(),
+        }
     }
 
     #[must_use]
@@ -214,7 +223,7 @@ async fn answer(
     calls: Arc<Mutex<Vec<Call>>>,
     store: Arc<Mutex<Store>>,
     script: Arc<Script>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Result<Response<Full<Bytes>>, io::Error> {
     let (parts, body) = request.into_parts();
     let bytes = body
         .collect()
@@ -241,6 +250,9 @@ async fn answer(
         // A watch that nothing happens on, and that ends soon.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    if reply.status == 0 {
+        return Err(io::ErrorKind::ConnectionReset.into());
+    }
     let mut response = Response::builder()
         .status(reply.status)
         .header("content-type", "application/json");
@@ -251,7 +263,7 @@ async fn answer(
 }
 
 /// What the in-memory store does with a request.
-fn keep(call: &Call, store: &mut Store) -> Reply {
+pub fn keep(call: &Call, store: &mut Store) -> Reply {
     let not_found = || Reply::failure(404, "NotFound", &format!("{} not found", call.path));
     if call.query.contains("watch=") {
         return Reply::text("");

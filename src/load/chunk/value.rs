@@ -108,7 +108,7 @@ impl<'de> Visitor<'de> for FinishVisitor {
         count(items).map(|_| FinishReason::default())
     }
 
-    /// Some engines say how they finished in an object.
+    /// Some engines report the finish reason as an object.
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FinishReason, A::Error> {
         drain(map).map(|_| FinishReason(Some(Finish::Normal)))
     }

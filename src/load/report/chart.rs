@@ -212,7 +212,7 @@ fn linear_ticks(low: f64, high: f64) -> Vec<f64> {
     ticks
 }
 
-/// A tick as short as it can be told from its neighbours.
+/// A tick label as short as it can be and still differ from its neighbours.
 fn label(value: f64) -> String {
     let size = value.abs();
     if size >= 1e6 || (size > 0.0 && size < 1e-3) {

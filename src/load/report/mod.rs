@@ -162,7 +162,7 @@ fn facts(run: &Run<'_>) -> Vec<(&'static str, String)> {
     let simulated = match summary.simulated {
         Some(true) => "yes: no model is run, figures come from a stated law",
         Some(false) => "no",
-        None => "the server does not say",
+        None => "not reported by the server",
     };
     let engine = target.engine.map_or("unknown", Engine::name);
     let Requests {

@@ -147,7 +147,7 @@ pub(super) fn over_time(page: &mut Page, run: &Run<'_>) {
     server(page, run);
 }
 
-/// What the server said about itself.
+/// The figures from the server's own metrics.
 fn server(page: &mut Page, run: &Run<'_>) {
     let figures = &run.finish.server;
     if figures.is_empty() {

@@ -112,7 +112,7 @@ impl Auth {
         Ok(Authorization::Bearer(value))
     }
 
-    /// Learns from a 401; says whether the same request may work now.
+    /// Learns from a 401; returns whether the same request may work now.
     pub(super) async fn refused(
         &self,
         registry: &str,
@@ -243,7 +243,7 @@ impl Asker<'_> {
         let url: Url = self
             .realm
             .parse()
-            .map_err(|_| self.login_error("the token server it names is no URL"))?;
+            .map_err(|_| self.login_error("the token server it names is not a URL"))?;
         let secure = url.scheme() == "https"
             || (url.scheme() == "http" && self.connection.base().scheme() == "http");
         if !secure || url.host_str().is_none() {

@@ -17,7 +17,7 @@ use crate::registry::{error::Error, options::Options, reference::Reference, refu
 const CONNECT_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long a registry may think about a request without a body.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_mins(1);
-/// The same for the first request of all: who says nothing at all is no registry.
+/// The same for the first request of all: an address that never answers is not a registry.
 const FIRST_ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Keeps NAT tables from forgetting us while a registry copies a blob into place.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
@@ -164,7 +164,7 @@ impl Connection {
     }
 }
 
-/// Reads a body of at most `limit` bytes; says whether that was all of it.
+/// Reads a body of at most `limit` bytes; returns whether that was all of it.
 pub(super) async fn read_up_to(
     mut response: Response,
     limit: usize,
@@ -186,7 +186,7 @@ pub(super) async fn read_up_to(
     }
 }
 
-/// Plain HTTP is for this machine, or where the user says so; a CA or `--insecure`
+/// Plain HTTP is for this machine, or where the user asks for it; a CA or `--insecure`
 /// means that TLS is expected even here.
 fn base_url(reference: &Reference, options: &Options) -> Result<Url, Error> {
     let parse = |scheme: &str| {

@@ -15,7 +15,7 @@ use crate::registry::{error::Error, reference::DOCKER_HUB};
 /// Docker's own key for Docker Hub.
 const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 
-/// A helper may open a browser or ask for a fingerprint; longer, and nobody is there.
+/// A credential helper may open a browser or ask for a fingerprint; after this, no user is there.
 const HELPER_WAIT_MAX: Duration = Duration::from_mins(1);
 /// Largest file of logins that is read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -103,7 +103,7 @@ fn look(keys: &[String], files: &[PathBuf]) -> Result<Credentials, String> {
     Ok(Credentials::Anonymous)
 }
 
-/// What the user should hear of; having no login is no trouble.
+/// Failures worth a warning; having no login is not one.
 fn trouble(error: &CredentialRetrievalError, path: &Path) -> Option<String> {
     match error {
         CredentialRetrievalError::NoCredentialConfigured
@@ -111,7 +111,7 @@ fn trouble(error: &CredentialRetrievalError, path: &Path) -> Option<String> {
         CredentialRetrievalError::ConfigReadError => {
             Some(format!("{} is not understood", path.display()))
         }
-        // Helpers say "credentials not found in native keychain" on stdout and fail. Their
+        // Helpers print "credentials not found in native keychain" on stdout and fail. Their
         // output is not shown: some print secrets.
         CredentialRetrievalError::HelperFailure { stdout, .. } if stdout.contains("not found") => {
             None

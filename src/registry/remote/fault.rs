@@ -12,7 +12,7 @@ pub(super) enum Fault {
     Unreached(reqwest::Error),
     /// No answer, or no progress, for so long.
     Silent(Duration),
-    /// Connected, and never any answer: it is no registry, or not one that works.
+    /// Connected, but never an answer: not a registry, or a broken one.
     Mute(Duration),
     Status {
         refusal: Refusal,

@@ -13,7 +13,7 @@ pub(super) const HOPS_MAX: usize = 5;
 pub(super) fn resolve(from: &Url, location: &str) -> Result<Url, String> {
     let to = from
         .join(location)
-        .map_err(|error| format!("its Location is no URL ({error})"))?;
+        .map_err(|error| format!("its Location is not a URL ({error})"))?;
     if !matches!(to.scheme(), "http" | "https") {
         return Err(format!("it sent us to a {} URL", to.scheme()));
     }

@@ -64,7 +64,7 @@ impl Entry {
         }
     }
 
-    /// Removes what nobody came back for; failures are left for the next time.
+    /// Removes the sessions that no push has resumed; failures are left for the next time.
     pub(super) fn sweep(folder: &Path) {
         let Ok(entries) = fs::read_dir(folder) else {
             return;

@@ -13,7 +13,7 @@ use crate::registry::{digest::Digest, error::Error, manifest::Descriptor, media_
 
 /// Registries send this beside a manifest.
 const DIGEST_HEADER: &str = "docker-content-digest";
-/// Tags asked for to say which there are.
+/// Tags listed in an error about a missing tag.
 const TAGS_ASKED: usize = 8;
 const TAGS_BYTES_MAX: usize = 64 * 1024;
 
@@ -182,7 +182,7 @@ fn promised_digest(response: &Response) -> Option<Digest> {
     value.to_str().ok()?.parse().ok()
 }
 
-/// Without parameters; generic types say nothing about a manifest.
+/// Without parameters; generic types do not identify a manifest.
 fn content_type(response: &Response) -> Option<String> {
     let value = response
         .headers()

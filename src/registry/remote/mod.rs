@@ -105,7 +105,7 @@ impl Remote {
             Err(fault) => return Err(self.error(fault, &act)),
         };
         match content_length(&response).filter(|_| response.status() == StatusCode::OK) {
-            // Some proxies say 0 of every HEAD.
+            // Some proxies answer every HEAD with length 0.
             Some(found) if found != size && found != 0 => Err(Error::WrongSize {
                 what: format!("{digest} in {}", self.0.reference),
                 expected: size,
@@ -270,7 +270,7 @@ fn no_location() -> Fault {
     Fault::Protocol("it redirects without a Location".to_owned())
 }
 
-/// From the header: a HEAD's body is empty whatever it says.
+/// From the header: the body of a HEAD is always empty.
 fn content_length(response: &Response) -> Option<u64> {
     let value = response.headers().get(header::CONTENT_LENGTH)?;
     value.to_str().ok()?.parse().ok()

@@ -39,7 +39,7 @@ impl Remote {
         tokio::spawn(async move {
             if let Err(fault) = remote.pump(&descriptor, response, &sender).await {
                 let error = io::Error::other(remote.error(fault, &act));
-                // Nobody reads any more: then nobody needs to know.
+                // The reader was dropped, so the error has no receiver.
                 drop(sender.send(Err(error)).await);
             }
         });

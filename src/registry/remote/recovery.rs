@@ -36,7 +36,7 @@ const SHRINK_FACTOR: u64 = 4;
 
 /// Decides from the fault alone; waits and counts are the caller's.
 ///
-/// `trusted` says that every byte in the session was acknowledged to this run, so that a
+/// `trusted`: every byte in the session was acknowledged to this run, so that a
 /// wrong digest cannot come from an older or a broken request.
 pub(super) fn decide(
     stage: Stage,

@@ -8,7 +8,7 @@ pub(super) const ATTEMPTS_MAX: u32 = 8;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait that a registry may ask for; Docker Hub's windows are hours, and
-/// whoever runs the command should rather hear of those.
+/// the user should hear of those at once.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(2);
 
 /// Counts failures since the last progress.

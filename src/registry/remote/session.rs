@@ -1,4 +1,4 @@
-//! An upload session: begun by POST, asked about by GET, and what its headers say.
+//! An upload session: started by POST, queried by GET, read from its headers.
 
 use reqwest::{Method, Response, StatusCode, Url, header::HeaderMap};
 
@@ -103,14 +103,14 @@ impl Remote {
 
 /// Answers to a question about a session that mean: begin again.
 ///
-/// distribution 2.8 says 400 where a killed request left more bytes than its state knows.
+/// distribution 2.8 answers 400 where a killed request left more bytes than its state knows.
 pub(super) fn is_lost(status: u16) -> bool {
     matches!(status, 400 | 404 | 405 | 410 | 416 | 501)
 }
 
 /// `Range: 0-LAST` as a count of bytes.
 ///
-/// `0-0` is what distribution says of an empty session; one byte alone is never sent.
+/// distribution reports an empty session as `0-0`; one byte alone is never sent.
 pub(super) fn received(headers: &HeaderMap) -> Option<u64> {
     let text = headers.get("range")?.to_str().ok()?;
     let text = text.strip_prefix("bytes=").unwrap_or(text);

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-/// The spec's default where a server does not say.
+/// The default of the specification, where a server gives no lifetime.
 const LIFETIME_DEFAULT: Duration = Duration::from_mins(1);
-/// No token is kept longer, whatever the server says.
+/// No token is kept longer than this, whatever its stated lifetime.
 const LIFETIME_MAX: Duration = Duration::from_hours(1);
 /// Longest token taken; real ones are under 8 KiB, and headers over 16 KiB are refused.
 const TOKEN_BYTES_MAX: usize = 16 * 1024;
@@ -31,7 +31,7 @@ impl Token {
     pub(super) fn parse(body: &[u8], asked_at: Instant) -> Result<Self, String> {
         // The error of a JSON parser can quote its input, which is a secret here.
         let answer: Answer =
-            serde_json::from_slice(body).map_err(|_| "the token is no JSON".to_owned())?;
+            serde_json::from_slice(body).map_err(|_| "the token is not JSON".to_owned())?;
         let value = [answer.token, answer.access_token]
             .into_iter()
             .flatten()

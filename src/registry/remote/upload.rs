@@ -227,7 +227,7 @@ impl Upload<'_> {
     }
 
     /// Sends bytes to the session; a PUT ends it. Redirects are followed, and the flag
-    /// beside a fault says that a new login was made out of it.
+    /// beside a fault tells that it led to a new login.
     async fn send(
         &mut self,
         method: Method,

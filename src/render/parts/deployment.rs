@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 
 use super::workload;
 use crate::{
-    render::{
-        error::Error,
-        part::{Context, Part, Role, template},
-    },
+    render::part::{Context, Part, Role, template},
     spec::{Spec, Workload},
 };
 
@@ -23,17 +20,17 @@ pub(in crate::render) const PART: Part = Part {
     role: Role::Version,
     namespace: "deployment",
     wanted: |spec| workload::is(spec, Workload::Deployment),
-    values,
+    values: |context| Ok(values(context)),
     lint: None,
 };
 
-fn values(context: &Context<'_>) -> Result<Value, Error> {
+fn values(context: &Context<'_>) -> Value {
     let spec = context.spec;
-    Ok(json!({
+    json!({
         "replicas": replicas(spec),
         "progress_deadline_s": PULL_BUDGET_S + spec.rollout.startup_s + DEADLINE_SLACK_S,
         "strategy": strategy(spec.hardware.gpus),
-    }))
+    })
 }
 
 /// `None` where an autoscaler owns them: a value that is applied would take them back.

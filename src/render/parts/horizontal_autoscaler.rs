@@ -4,10 +4,7 @@ use serde_json::{Value, json};
 
 use super::workload;
 use crate::{
-    render::{
-        error::Error,
-        part::{Context, Part, Role, template},
-    },
+    render::part::{Context, Part, Role, template},
     spec::{Horizontal, ScaleMetric},
 };
 
@@ -16,16 +13,16 @@ pub(in crate::render) const PART: Part = Part {
     role: Role::Version,
     namespace: "hpa",
     wanted: |spec| spec.scale.horizontal.is_some(),
-    values,
+    values: |context| Ok(values(context)),
     lint: None,
 };
 
-fn values(context: &Context<'_>) -> Result<Value, Error> {
+fn values(context: &Context<'_>) -> Value {
     let Some(Horizontal { max, metric }) = &context.spec.scale.horizontal else {
-        return Ok(Value::Null);
+        return Value::Null;
     };
     let kind = &workload::of(context.kubernetes).kind;
-    Ok(json!({
+    json!({
         "min": context.spec.scale.replicas,
         "max": max,
         "metrics": [self::metric(metric)],
@@ -34,7 +31,7 @@ fn values(context: &Context<'_>) -> Result<Value, Error> {
             "kind": kind.kind,
             "name": context.version_name(),
         },
-    }))
+    })
 }
 
 fn metric(metric: &ScaleMetric) -> Value {

@@ -9,7 +9,6 @@ use crate::{
         kind::{HTTP_ROUTE, SERVICE},
     },
     render::{
-        error::Error,
         lint::{items, of_kind},
         part::{Context, Part, Role, template},
     },
@@ -21,16 +20,16 @@ pub(in crate::render) const PART: Part = Part {
     role: Role::Route,
     namespace: "http_route",
     wanted: |spec| spec.traffic.via == Via::Gateway,
-    values,
+    values: |context| Ok(values(context)),
     lint: Some(lint),
 };
 
-fn values(context: &Context<'_>) -> Result<Value, Error> {
+fn values(context: &Context<'_>) -> Value {
     let traffic = &context.spec.traffic;
-    Ok(json!({
+    json!({
         "parent": traffic.gateway.as_ref().map(parent),
         "host": traffic.host,
-    }))
+    })
 }
 
 fn parent(gateway: &Gateway) -> Value {

@@ -1,4 +1,4 @@
-//! One version as a LeaderWorkerSet: each replica is a leader, which answers, and its workers.
+//! One version as a `LeaderWorkerSet`: each replica is a leader, which answers, and its workers.
 
 use serde_json::{Value, json};
 

@@ -58,9 +58,10 @@ pub(super) fn pod(context: &Context<'_>, group: Option<Group<'_>>) -> Result<Val
         "annotations": annotations(context, is_worker),
         "grace_s": drain.grace_s,
         // A worker goes after the requests of its leader.
-        "pre_stop_s": match is_worker {
-            true => PRE_STOP_S + spec.rollout.drain_s,
-            false => drain.pre_stop_s,
+        "pre_stop_s": if is_worker {
+            PRE_STOP_S + spec.rollout.drain_s
+        } else {
+            drain.pre_stop_s
         },
         "user_id": USER_ID,
         "node_selector": node_selector,

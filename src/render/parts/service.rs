@@ -8,7 +8,6 @@ use super::workload;
 use crate::{
     object::{Object, kind},
     render::{
-        error::Error,
         lint::{items, of_kind},
         part::{Context, Part, Role, template},
         parts::workload::pod_templates,
@@ -25,7 +24,7 @@ pub(in crate::render) const OF_A_VERSION: Part = Part {
     role: Role::Version,
     namespace: "service",
     wanted: |_| true,
-    values,
+    values: |context| Ok(values(context)),
     lint: Some(lint),
 };
 
@@ -35,11 +34,11 @@ pub(in crate::render) const STABLE: Part = Part {
     role: Role::Route,
     namespace: "service",
     wanted: |_| true,
-    values,
+    values: |context| Ok(values(context)),
     lint: None,
 };
 
-fn values(context: &Context<'_>) -> Result<Value, Error> {
+fn values(context: &Context<'_>) -> Value {
     let mut selector: BTreeMap<&str, String> = selector(context);
     let answering = workload::of(context.kubernetes).answering();
     selector.extend(
@@ -47,7 +46,7 @@ fn values(context: &Context<'_>) -> Result<Value, Error> {
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned())),
     );
-    Ok(json!({"port": port(context), "selector": selector}))
+    json!({"port": port(context), "selector": selector})
 }
 
 pub(super) fn port(context: &Context<'_>) -> u16 {

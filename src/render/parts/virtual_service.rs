@@ -6,7 +6,6 @@ use super::service::{self, unknown_destination};
 use crate::{
     object::{Object, kind},
     render::{
-        error::Error,
         lint::{items, of_kind},
         part::{Context, Part, Role, template},
     },
@@ -21,11 +20,11 @@ pub(in crate::render) const PART: Part = Part {
     role: Role::Route,
     namespace: "virtual_service",
     wanted: |spec| spec.traffic.via == Via::VirtualService,
-    values,
+    values: |context| Ok(values(context)),
     lint: Some(lint),
 };
 
-fn values(context: &Context<'_>) -> Result<Value, Error> {
+fn values(context: &Context<'_>) -> Value {
     let traffic = &context.spec.traffic;
     let gateways = &traffic.mesh_gateways;
     let in_mesh = gateways.is_empty() || gateways.iter().any(|gateway| gateway == SIDECARS);
@@ -35,12 +34,12 @@ fn values(context: &Context<'_>) -> Result<Value, Error> {
         None if in_mesh => context.spec.name.as_str(),
         None => "*",
     };
-    Ok(json!({
+    json!({
         "hosts": [host],
         "gateways": gateways,
         "backend": context.version_name(),
         "port": service::port(context),
-    }))
+    })
 }
 
 fn lint(objects: &[&Object]) -> Vec<String> {
