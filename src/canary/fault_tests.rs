@@ -140,7 +140,7 @@ async fn a_candidate_without_room_for_its_next_share_is_held_with_the_diagnosis(
         assert_eq!(
             evidence,
             [
-                "pod chat-v000000002-x, node gpu-3",
+                "pod chat-v000000002-x, on gpu-3",
                 "Insufficient nvidia.com/gpu"
             ]
         );
