@@ -155,7 +155,11 @@ fn a_wrong_command_line_is_refused_before_anything_is_sent() {
         (vec!["load", &url, "--api-key-env", "UNSET"], 2, "UNSET"),
         (vec!["load", &url, "--slo", "ttft.p99"], 2, "comparison"),
         (vec!["load", &url, "--rate", "0"], 2, "not a rate"),
-        (vec!["load", &url, "--arrival", "gamma:0"], 2, "no arrival"),
+        (
+            vec!["load", &url, "--arrival", "gamma:0"],
+            2,
+            "not an arrival",
+        ),
         (vec!["load", &url, "--timeout", "last=3s"], 2, "no timeout"),
         (vec!["load", &url, "--duration", "5"], 2, "no duration"),
         (vec!["load", &url, "--ca", "bad.jsonl"], 2, "certificate"),
