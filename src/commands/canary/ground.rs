@@ -258,7 +258,7 @@ impl Held<'_> {
                     on_event: &|event| ui.show(&event),
                     on_release_event: &|event| ui.show(&event),
                 };
-                canary::local::drive(&setting, journal, split, prompts).await
+                Box::pin(canary::local::drive(&setting, journal, split, prompts)).await
             }
             Hold::There { cluster, lock } => {
                 let setting = canary::cluster::Setting {
@@ -274,7 +274,7 @@ impl Held<'_> {
                     on_event: &|event| ui.show(&event),
                     on_release_event: &|event| ui.show(&event),
                 };
-                canary::cluster::drive(&setting, journal, split, prompts).await
+                Box::pin(canary::cluster::drive(&setting, journal, split, prompts)).await
             }
         };
         Ok(driven?)
