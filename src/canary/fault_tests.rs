@@ -327,7 +327,7 @@ async fn a_rollback_that_cannot_be_written_is_left_after_two_more_signals() {
     };
     let press = async {
         once(ruled, || scene.trigger.interrupt()).await;
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         scene.trigger.interrupt();
     };
     let (ended, ()) = tokio::join!(scene.drive(&mut measure), press);
