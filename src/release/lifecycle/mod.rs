@@ -238,6 +238,7 @@ impl Run<'_> {
                     site.save(&progress.record).await?;
                 }
             }
+            Step::Unfloor { version } => site.unfloor(version).await?,
             Step::Prune => site.prune(&progress.record).await?,
         }
         Ok(())
