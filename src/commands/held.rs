@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Session, image::Resolved, registry_args::RegistryArgs, release_args};
 use crate::{
-    cluster::{Cluster, lease},
+    cluster::{Cluster, lease, scale},
     error::Failure,
     home::Home,
     local::{self, Client, Holder, Launch},
@@ -236,17 +236,22 @@ impl<'a> Held<'a> {
             Reached::Local { .. } => 1,
             Reached::Cluster(_) => spec.scale.replicas,
         };
+        // Where an autoscaler owns the replicas, its floor is what is wanted.
+        let objects = wanted.objects.as_ref();
+        let limits = objects.and_then(|objects| scale::limits(&objects.spec.objects));
+        let least = limits.map_or(0, |limits| limits.floor);
         let entry = Entry {
             version: wanted.version.clone(),
             image: wanted.image_title(),
             simulated: spec.engine.kind.is_simulated(),
-            replicas: full,
+            replicas: full.max(least),
         };
         let aim = Aim {
             entry: &entry,
             wanted: &Wanted {
                 version: wanted.version.clone(),
-                replicas: reach.replicas.unwrap_or(full),
+                replicas: reach.replicas.unwrap_or(full).max(least),
+                replicas_max: limits.map(|limits| limits.ceiling),
                 goal: reach.goal,
             },
             options: lifecycle::Options {

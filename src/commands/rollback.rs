@@ -7,6 +7,7 @@ use super::{
     release_args::{Found, ReleaseArgs, home, run_id},
 };
 use crate::{
+    cluster::scale,
     error::{Failure, Outcome},
     name::{ReleaseName, VersionId},
     release::{
@@ -63,13 +64,15 @@ async fn back(
     let mut site = held.site(None, options(&args.registry)?, &on_event);
     let endpoint = found.spec.as_ref();
     let endpoint = endpoint.and_then(|spec| spec.traffic.endpoint.as_deref());
-    let surge = match &mut site {
+    let (surge, replicas_max) = match &mut site {
         AnySite::Cluster(site) => {
             site.endpoint = endpoint;
-            site.surge_of(&revision.version).await?
+            let spec = site.spec_of(&revision.version).await?;
+            let limits = scale::limits(&spec.objects);
+            (spec.surge, limits.map(|limits| limits.ceiling))
         }
-        AnySite::Local(_) if args.allow_downtime => Surge::None,
-        AnySite::Local(_) => Surge::Auto,
+        AnySite::Local(_) if args.allow_downtime => (Surge::None, None),
+        AnySite::Local(_) => (Surge::Auto, None),
     };
     let entry = Entry {
         version: revision.version.clone(),
@@ -82,6 +85,7 @@ async fn back(
         wanted: &Wanted {
             version: revision.version.clone(),
             replicas: revision.replicas,
+            replicas_max,
             goal: Goal::Serve,
         },
         options: lifecycle::Options {

@@ -4,10 +4,13 @@
 mod support;
 
 mod accepted;
+mod cut_off;
 mod diagnosis;
 mod faults;
 mod handover;
 mod job;
+mod rows;
+mod shares;
 mod simulated;
 mod stopped;
 mod traffic;

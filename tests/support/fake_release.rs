@@ -308,6 +308,7 @@ impl FakeRelease {
                 wanted: &Wanted {
                     version: id,
                     replicas: deploy.replicas,
+                    replicas_max: None,
                     goal: deploy.goal,
                 },
                 options: Options {
@@ -354,6 +355,7 @@ impl FakeRelease {
                 wanted: &Wanted {
                     version: to.version.clone(),
                     replicas: to.replicas,
+                    replicas_max: None,
                     goal: Goal::Serve,
                 },
                 options: Options::default(),

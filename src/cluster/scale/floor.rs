@@ -1,14 +1,14 @@
 //! Floors of a version's scalers on the cluster, raised and set again.
 
-use super::{SCALERS, Scaler, raised, restored};
+use super::{FLOOR, SCALERS, Scaler, raised, restored};
 use crate::{
     cluster::{
         Cluster, Error,
         apply::merge_patch,
-        inventory::{list_served, of_version},
+        inventory::{list_served, of_release, of_version},
     },
     name::{ReleaseName, VersionId},
-    object::Object,
+    object::{Object, label::VERSION},
 };
 
 /// The scalers of a version, of every kind that the cluster has.
@@ -22,6 +22,18 @@ pub async fn list(
     for scaler in SCALERS {
         let objects = list_served(cluster, scaler.kind(), &selector).await?;
         found.extend(objects.into_iter().map(|object| (*scaler, object)));
+    }
+    Ok(found)
+}
+
+/// The versions whose scalers are floored.
+pub async fn floored(cluster: &Cluster, release: &ReleaseName) -> Result<Vec<VersionId>, Error> {
+    let mut found = Vec::new();
+    for scaler in SCALERS {
+        for object in list_served(cluster, scaler.kind(), &of_release(release)).await? {
+            let version = object.label(VERSION).and_then(|name| name.parse().ok());
+            found.extend(version.filter(|_| object.annotation(FLOOR).is_some()));
+        }
     }
     Ok(found)
 }

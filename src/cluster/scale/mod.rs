@@ -12,7 +12,7 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
-pub use self::floor::{floor_at, list, unfloor};
+pub use self::floor::{floor_at, floored, list, unfloor};
 use crate::object::{Kind, Object};
 
 /// Every kind that can own replicas.
@@ -72,6 +72,27 @@ pub fn find(object: &Object) -> Option<&'static dyn Scaler> {
     row.copied()
 }
 
+/// Between which numbers a version's replicas are its autoscaler's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pub floor: u32,
+    /// `u32::MAX` where it has none.
+    pub ceiling: u32,
+}
+
+/// The limits of the scaler among the objects of a version; `None` where its replicas are
+/// nobody's but `infer`'s.
+pub fn limits(objects: &[Object]) -> Option<Limits> {
+    let mut scalers = objects
+        .iter()
+        .filter_map(|object| Some((find(object)?, object)));
+    let (scaler, object) = scalers.next()?;
+    Some(Limits {
+        floor: scaler.floor(object),
+        ceiling: scaler.ceiling(object).unwrap_or(u32::MAX),
+    })
+}
+
 /// The patch that keeps at least `replicas`, the original floor noted in [`FLOOR`]; `None`
 /// where that is so already. Raised again, the original stays the first one.
 fn raised(scaler: &dyn Scaler, object: &Object, replicas: u32) -> Option<Value> {
@@ -126,6 +147,14 @@ mod tests {
 
     fn floor(object: &Object) -> u32 {
         find(object).unwrap().floor(object)
+    }
+
+    #[test]
+    fn limits_are_those_of_the_scaler_among_the_objects() {
+        let service = Object::from(json!({"apiVersion": "v1", "kind": "Service"}));
+        assert_eq!(limits(std::slice::from_ref(&service)), None);
+        let limits = limits(&[service, hpa(2)]).unwrap();
+        assert_eq!((limits.floor, limits.ceiling), (2, 4));
     }
 
     #[test]

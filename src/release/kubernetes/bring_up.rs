@@ -10,11 +10,13 @@ use crate::{
     cluster::{
         self, Cluster,
         apply::{self, Apply},
+        conflict::owners,
         explain::explain,
         follow::{self, Budget, Rollout, follow},
         inventory::of_version,
         pods,
         rollout::Phase as Rolling,
+        scale,
         workload::{self, Workload},
     },
     interrupt::Interrupt,
@@ -47,15 +49,53 @@ pub(super) struct BringUp<'a> {
 impl BringUp<'_> {
     /// Applies the version's objects with that many replicas and waits until all are Ready.
     pub(super) async fn apply(&self, replicas: u32) -> Result<PhaseSeconds, Error> {
-        for object in &self.spec.objects {
-            refuse_foreign(self.cluster, object, self.release).await?;
-            let object = workload::scaled(object, replicas);
-            apply::apply(self.cluster, &object, Apply::Keep).await?;
-        }
+        self.put(replicas).await?;
         self.follow().await
     }
 
-    async fn follow(&self) -> Result<PhaseSeconds, Error> {
+    /// Applies the version's objects with that many replicas; where an autoscaler owns them,
+    /// with no fewer.
+    pub(super) async fn put(&self, replicas: u32) -> Result<(), Error> {
+        let is_scaled = scale::limits(&self.spec.objects).is_some();
+        for object in &self.spec.objects {
+            refuse_foreign(self.cluster, object, self.release).await?;
+            match workload::find(object).filter(|_| is_scaled) {
+                Some(row) => self.put_scaled(row, object, replicas).await?,
+                None => {
+                    let object = workload::scaled(object, replicas);
+                    apply::apply(self.cluster, &object, Apply::Keep).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies a workload whose replicas are an autoscaler's, which takes over from the number
+    /// that it is given to begin with.
+    async fn put_scaled(
+        &self,
+        row: &dyn Workload,
+        object: &Object,
+        replicas: u32,
+    ) -> Result<(), Error> {
+        let before = self.cluster.get(row.kind(), object.name()).await?;
+        let stands = before.as_ref().map_or(0, |before| row.replicas(before));
+        let wanted = replicas.max(stands);
+        // To leave out a field that only an apply owns is to take it out: the number would be 1.
+        let is_ours = before.as_ref().is_some_and(applied_replicas);
+        let object = if is_ours {
+            workload::scaled(object, wanted)
+        } else {
+            object.clone()
+        };
+        let applied = apply::apply(self.cluster, &object, Apply::Keep).await?;
+        if row.replicas(&applied) < wanted {
+            apply::scale(self.cluster, row.kind(), object.name(), wanted).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn follow(&self) -> Result<PhaseSeconds, Error> {
         let (workload, object) = self.workload()?;
         let rollout = Rollout {
             workload,
@@ -233,6 +273,13 @@ impl BringUp<'_> {
         }
         Err(no_token("the answer ended without one".to_owned()))
     }
+}
+
+/// Whether the replicas were applied by `infer`, and no one has changed them since.
+fn applied_replicas(object: &Object) -> bool {
+    owners(object, &["spec", "replicas"])
+        .iter()
+        .any(|owner| owner.manager == apply::FIELD_MANAGER && owner.operation == "Apply")
 }
 
 #[derive(Debug, Default)]

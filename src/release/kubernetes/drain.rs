@@ -8,9 +8,9 @@ use super::store::RevisionSpec;
 use crate::{
     cluster::{
         Cluster,
-        apply::{self, Apply, scale},
+        apply::{self, Apply},
         inventory::of_version,
-        pods,
+        pods, scale,
         workload::{self, Workload},
     },
     interrupt::Interrupt,
@@ -97,7 +97,10 @@ impl Drain<'_> {
     /// To `replicas`, without waiting for them.
     pub(super) async fn resize(&self, replicas: u32) -> Result<(), Error> {
         // Applied, where it is known how it was applied: then the field has one owner.
-        if let Some(spec) = self.spec {
+        if let Some(spec) = self
+            .spec
+            .filter(|spec| scale::limits(&spec.objects).is_none())
+        {
             if let Some((_, object)) = workload::of(&spec.objects) {
                 let object = workload::scaled(object, replicas);
                 apply::apply(self.cluster, &object, Apply::Keep).await?;
@@ -107,7 +110,7 @@ impl Drain<'_> {
         let Some(workload) = workload::find(self.object) else {
             return Ok(());
         };
-        match scale(self.cluster, workload.kind(), self.object.name(), replicas).await {
+        match apply::scale(self.cluster, workload.kind(), self.object.name(), replicas).await {
             Err(error) if error.is_not_found() => Ok(()),
             scaled => Ok(scaled?),
         }

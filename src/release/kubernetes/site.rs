@@ -21,7 +21,7 @@ use crate::{
         diff::ObjectDiff,
         inventory,
         lease::Lock,
-        workload,
+        scale, workload,
     },
     header_match::HeaderMatch,
     interrupt::Interrupt,
@@ -201,10 +201,10 @@ impl<'a> ClusterSite<'a> {
         Ok(spec)
     }
 
-    /// Where the version's replicas find room, as it was deployed.
-    pub async fn surge_of(&self, version: &VersionId) -> Result<crate::spec::Surge, Error> {
+    /// How the version was deployed.
+    pub async fn spec_of(&self, version: &VersionId) -> Result<Arc<RevisionSpec>, Error> {
         self.read_record().await?;
-        Ok(self.required_spec(version).await?.surge)
+        self.required_spec(version).await
     }
 
     async fn required_spec(&self, version: &VersionId) -> Result<Arc<RevisionSpec>, Error> {
@@ -338,6 +338,7 @@ impl<'a> ClusterSite<'a> {
             versions,
             weighted,
             orphans,
+            floored: scale::floored(self.cluster, self.release).await?,
             ..Observed::default()
         };
         if let Some(wanted) = wanted {
@@ -507,7 +508,11 @@ impl<'a> ClusterSite<'a> {
         interrupt: &Interrupt,
     ) -> Result<(), Error> {
         self.read_record().await?;
-        let needs = self.replicas_for(live, weight).await?;
+        let serving = self.workload(live).await?.as_ref().and_then(standing);
+        let serving = serving.map_or(1, |live| live.replicas);
+        let needs = share_of(serving, weight);
+        // What is measured must not shrink because half of its traffic has moved.
+        scale::floor_at(self.cluster, self.release, live, serving).await?;
         let up = self.workload(candidate).await?;
         let up = up.as_ref().and_then(standing);
         let up = up.ok_or_else(|| Error::UnknownVersion {
@@ -515,7 +520,8 @@ impl<'a> ClusterSite<'a> {
             version: candidate.clone(),
         })?;
         if needs <= up.replicas && up.ready >= up.replicas {
-            return Ok(());
+            let floored = scale::floor_at(self.cluster, self.release, candidate, up.replicas);
+            return Ok(floored.await?);
         }
         let spec = self.required_spec(candidate).await?;
         if needs > up.replicas
@@ -532,7 +538,9 @@ impl<'a> ClusterSite<'a> {
         }
         let replicas = needs.max(up.replicas);
         let bring = self.bring(candidate, &spec, interrupt);
-        bring.apply(replicas).await.map(drop)
+        bring.put(replicas).await?;
+        scale::floor_at(self.cluster, self.release, candidate, replicas).await?;
+        bring.follow().await.map(drop)
     }
 }
 
@@ -674,6 +682,10 @@ impl Site for ClusterSite<'_> {
         interrupt: &'a Interrupt,
     ) -> Doing<'a, ()> {
         Box::pin(self.stop(version, (0, drain, false), interrupt))
+    }
+
+    fn unfloor<'a>(&'a self, version: &'a VersionId) -> Doing<'a, ()> {
+        Box::pin(async { Ok(scale::unfloor(self.cluster, self.release, version).await?) })
     }
 
     fn prune<'a>(&'a self, record: &'a Record) -> Doing<'a, ()> {

@@ -59,9 +59,19 @@ struct Progress {
     split: Option<Split>,
     from: Option<VersionId>,
     phases: PhaseSeconds,
+    /// How far live's replicas have been handed over, where they are one by one.
+    handover: Option<HandedOver>,
     /// Since when nothing serves.
     down: Option<Instant>,
     downtime: Option<Duration>,
+}
+
+/// The replicas of two versions that do not fit side by side.
+struct HandedOver {
+    version: VersionId,
+    live: VersionId,
+    old: u32,
+    new: u32,
 }
 
 impl Progress {
@@ -71,6 +81,7 @@ impl Progress {
             record: observed.record,
             split: observed.split,
             phases: PhaseSeconds::default(),
+            handover: None,
             down: None,
             downtime: None,
         }
@@ -97,7 +108,20 @@ pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
         let message = room.sentence.clone();
         (run.on_event)(Event::Noticed { message });
     }
-    let mut progress = Progress::new(observed);
+    let shrinks = steps.iter().find_map(|step| match step {
+        Step::Shrink { version, .. } => Some(version),
+        _ => None,
+    });
+    let handover = shrinks.map(|live| HandedOver {
+        version: aim.wanted.version.clone(),
+        live: live.clone(),
+        old: observed.standing(live).replicas,
+        new: observed.standing(&aim.wanted.version).ready,
+    });
+    let mut progress = Progress {
+        handover,
+        ..Progress::new(observed)
+    };
     let taken = run
         .take(&steps, &mut progress, Some(aim), run.interrupt)
         .await;
@@ -183,6 +207,7 @@ impl Run<'_> {
             Step::BringUp { version, replicas } => {
                 let took = site.bring_up(version, *replicas, interrupt).await?;
                 progress.phases.merge(took);
+                self.handed_over(progress, version, *replicas);
             }
             Step::FirstToken { version } => {
                 progress
@@ -194,6 +219,7 @@ impl Run<'_> {
                     progress.down = Some(Instant::now());
                 }
                 site.shrink(version, *replicas, interrupt).await?;
+                self.handed_over(progress, version, *replicas);
             }
             Step::Expose { version } => {
                 site.expose(version, interrupt).await?;
@@ -238,9 +264,28 @@ impl Run<'_> {
                     site.save(&progress.record).await?;
                 }
             }
+            Step::Unfloor { version } => site.unfloor(version).await?,
             Step::Prune => site.prune(&progress.record).await?,
         }
         Ok(())
+    }
+
+    /// Tells how far a hand-over is after `version` has come to `replicas`.
+    fn handed_over(&self, progress: &mut Progress, version: &VersionId, replicas: u32) {
+        let Some(handover) = &mut progress.handover else {
+            return;
+        };
+        if *version == handover.live {
+            handover.old = replicas;
+        } else {
+            handover.new = replicas;
+        }
+        (self.on_event)(Event::HandingOver {
+            version: handover.version.clone(),
+            new: handover.new,
+            live: handover.live.clone(),
+            old: handover.old,
+        });
     }
 
     /// A part of the traffic for `version`, or all of it where no weight is given.

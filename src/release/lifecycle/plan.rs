@@ -32,6 +32,8 @@ pub struct Observed {
     pub weighted: bool,
     /// Whether something is there of a version that the record does not know.
     pub orphans: bool,
+    /// Versions whose autoscalers are held at a floor, as they are while a canary is open.
+    pub floored: Vec<VersionId>,
 }
 
 /// One version's replicas.
@@ -99,7 +101,24 @@ impl Observed {
 pub struct Wanted {
     pub version: VersionId,
     pub replicas: u32,
+    /// Where an autoscaler owns the replicas: how many it may make of them.
+    pub replicas_max: Option<u32>,
     pub goal: Goal,
+}
+
+impl Wanted {
+    /// The replicas that it is to have now. Those that an autoscaler has made stay; a version
+    /// that takes over begins with as many as serve.
+    fn replicas_now(&self, observed: &Observed) -> u32 {
+        let Some(most) = self.replicas_max else {
+            return self.replicas;
+        };
+        let own = observed.standing(&self.version).replicas;
+        let before = observed.before().filter(|_| self.goal == Goal::Serve);
+        let before = before.map_or(0, |before| observed.standing(before).replicas);
+        own.max(before)
+            .clamp(self.replicas, most.max(self.replicas))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,6 +175,8 @@ pub enum Step {
         /// Whether requests may still be under way on it.
         drain: bool,
     },
+    /// The version's autoscaler has the floor that it had before a canary opened.
+    Unfloor { version: VersionId },
     /// What belongs to versions that the record no longer has is deleted.
     Prune,
 }
@@ -186,8 +207,13 @@ pub fn plan(wanted: &Wanted, observed: &Observed, options: &Options) -> Result<V
         steps.push(Step::ApplyShared);
     }
     let is_serving = observed.serving() == Some(&wanted.version);
+    let asked = wanted.replicas;
+    let wanted = &Wanted {
+        replicas: wanted.replicas_now(observed),
+        ..wanted.clone()
+    };
     match wanted.goal {
-        _ if is_serving => in_place(wanted, observed, options, &mut steps)?,
+        _ if is_serving => in_place((wanted, asked), observed, options, &mut steps)?,
         Goal::Serve => take_over(wanted, observed, options, &mut steps)?,
         Goal::Wait => wait_beside(wanted, observed, &mut steps),
     }
@@ -230,14 +256,14 @@ pub fn settle(observed: &Observed) -> Vec<Step> {
 
 /// The version serves already: what was cut off is finished, what changed is applied.
 fn in_place(
-    wanted: &Wanted,
+    (wanted, asked): (&Wanted, u32),
     observed: &Observed,
     options: &Options,
     steps: &mut Vec<Step>,
 ) -> Result<(), Refused> {
     let version = &wanted.version;
     let recorded = observed.record.find(version);
-    if recorded.is_none_or(|known| known.replicas != wanted.replicas) || observed.changes.version {
+    if recorded.is_none_or(|known| known.replicas != asked) || observed.changes.version {
         steps.push(Step::Prepare {
             version: version.clone(),
         });
@@ -395,6 +421,10 @@ fn leftovers(observed: &Observed, kept: &Kept<'_>) -> Vec<Step> {
     }
     ending.retain(|version| !is_kept(version));
     let mut steps = Vec::new();
+    if observed.split.as_ref().and_then(Split::run).is_none() {
+        let floored = observed.floored.iter().cloned();
+        steps.extend(floored.map(|version| Step::Unfloor { version }));
+    }
     if let (Some(serving), false) = (serving, ending.is_empty()) {
         // A gateway that still sends to a version must not lose it.
         steps.push(Step::Confirm {
@@ -408,7 +438,7 @@ fn leftovers(observed: &Observed, kept: &Kept<'_>) -> Vec<Step> {
             drain: true,
         });
     }
-    if observed.orphans || !steps.is_empty() {
+    if observed.orphans || steps.iter().any(|step| matches!(step, Step::End { .. })) {
         steps.push(Step::Prune);
     }
     steps

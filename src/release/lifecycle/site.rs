@@ -97,7 +97,7 @@ pub trait Site: Sync {
     ) -> Doing<'a, ()>;
 
     /// Gives the candidate the replicas that `weight` of live's load needs, all Ready; never
-    /// fewer than it has.
+    /// fewer than it has. No autoscaler takes either version below what it then has.
     fn make_room<'a>(
         &'a self,
         live: &'a VersionId,
@@ -105,6 +105,9 @@ pub trait Site: Sync {
         weight: Weight,
         interrupt: &'a Interrupt,
     ) -> Doing<'a, ()>;
+
+    /// Sets the floor of the version's autoscaler that was there before a canary opened.
+    fn unfloor<'a>(&'a self, version: &'a VersionId) -> Doing<'a, ()>;
 
     /// Deletes what belongs to versions that `record` does not know.
     fn prune<'a>(&'a self, record: &'a Record) -> Doing<'a, ()>;

@@ -375,6 +375,11 @@ impl Site for LocalSite<'_> {
         Box::pin(self.stop(version, drain, interrupt))
     }
 
+    fn unfloor<'a>(&'a self, _: &'a VersionId) -> Doing<'a, ()> {
+        // Nothing scales a release on this machine.
+        Box::pin(async { Ok(()) })
+    }
+
     fn prune<'a>(&'a self, _: &'a Record) -> Doing<'a, ()> {
         // `infer serve` forgets stopped versions by itself.
         Box::pin(async { Ok(()) })

@@ -103,22 +103,24 @@ make_controlplane() {
 
 # For parts that are nothing but tools.
 make_tools() {
-    go_build "$1" "$2/bin/" tool
+    go_build "$1" "$2/bin/" tool || return
+    # A package `cmd` makes a program of that name.
+    [ ! -e "$2/bin/cmd" ] || mv "$2/bin/cmd" "$2/bin/$1"
 }
 
 build() {
     local name
-    for name in controlplane gateway node registry; do
+    for name in controlplane gateway lws node registry; do
         [ -d "$(part $name)" ] || find_go
     done
     step controlplane cached controlplane make_controlplane
-    for name in gateway node registry; do
+    for name in gateway lws node registry; do
         step $name cached $name make_tools $name
     done
     step envoy cached envoy make_envoy
     step crds cached crds make_crds
     step images make_images
-    for name in controlplane gateway node registry envoy; do
+    for name in controlplane gateway lws node registry envoy; do
         ln -sf "$(part $name)"/bin/* "$state/bin/"
     done
 }

@@ -1,0 +1,113 @@
+//! What users are sent to, watched while `infer` works.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use serde_json::Value;
+
+use super::simulated::RELEASE;
+use crate::support::bed::{Bed, Namespace, join};
+
+/// Looks again and again that each version with a part of the traffic has a Ready replica.
+pub(crate) struct Shares {
+    over: Arc<AtomicBool>,
+    watch: Option<JoinHandle<Vec<String>>>,
+}
+
+impl Shares {
+    /// `route` holds the split between workloads of kind `workload`.
+    pub(crate) fn watch(namespace: &Namespace, route: &str, workload: &str) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (bed, name) = (namespace.bed, namespace.name.clone());
+        let (route, workload) = (route.to_owned(), workload.to_owned());
+        let stop = Arc::clone(&over);
+        let watch = thread::spawn(move || {
+            // A thread begins in the network of the process.
+            join();
+            let (mut wrong, mut looks) = (Vec::new(), 0);
+            while !stop.load(Ordering::Relaxed) {
+                if let Some(found) = look(bed, &name, &route, &workload) {
+                    looks += 1;
+                    wrong.extend(found);
+                }
+            }
+            assert!(looks > 0, "nothing was seen of {route}");
+            wrong
+        });
+        Self {
+            over,
+            watch: Some(watch),
+        }
+    }
+
+    /// Fails where users were sent to what was not Ready.
+    #[track_caller]
+    pub(crate) fn end(mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        let watch = self.watch.take().expect("a watch");
+        let wrong = watch.join().expect("a watch that went well");
+        assert_eq!(wrong, Vec::<String>::new());
+    }
+}
+
+impl Drop for Shares {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(watch) = self.watch.take() {
+            // The test fails already.
+            drop(watch.join());
+        }
+    }
+}
+
+/// Versions with traffic and without a Ready replica; `None` while there is no route.
+fn look(bed: &Bed, namespace: &str, route: &str, workload: &str) -> Option<Vec<String>> {
+    let list = |kind: &str| {
+        let text = bed.asked(&["-n", namespace, "get", kind, "-o", "json"])?;
+        serde_json::from_str::<Value>(&text).ok()
+    };
+    // The route first: what it sends to must have been Ready before.
+    let routes = list(route)?;
+    let workloads = list(workload)?;
+    let route = routes["items"].as_array()?.first()?.clone();
+    let with_traffic = targets(&route);
+    let ready = |name: &str| {
+        let mut all = workloads["items"].as_array().into_iter().flatten();
+        let one = all.find(|one| one["metadata"]["name"] == name);
+        one.is_some_and(|one| one["status"]["readyReplicas"].as_u64() > Some(0))
+    };
+    let unready = with_traffic.into_iter().filter(|name| !ready(name));
+    Some(
+        unready
+            .map(|name| format!("{name} is not Ready: {route}"))
+            .collect(),
+    )
+}
+
+/// Services that the rule for all users sends a part to.
+fn targets(route: &Value) -> Vec<String> {
+    let rules = route["spec"]["http"].as_array();
+    let rules = rules.or(route["spec"]["rules"].as_array());
+    let Some(rule) = rules.and_then(|rules| rules.last()) else {
+        return Vec::new();
+    };
+    let backends = rule["route"].as_array();
+    let backends = backends.or(rule["backendRefs"].as_array());
+    let backends = backends.cloned().unwrap_or_default();
+    let with_part = backends.iter().filter(|backend| {
+        let weight = backend["weight"].as_u64();
+        backends.len() == 1 || weight.is_none_or(|weight| weight > 0)
+    });
+    with_part
+        .filter_map(|backend| {
+            let host = backend["destination"]["host"].as_str();
+            let name = host.or(backend["name"].as_str())?;
+            name.starts_with(RELEASE).then(|| name.to_owned())
+        })
+        .collect()
+}
