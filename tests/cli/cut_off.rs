@@ -237,8 +237,10 @@ async fn cut_off(case: &Case, stage: &Stage, at: usize, fault: Fault) -> Result<
     fake.arm(at, fault);
     let first = fake.run((case.act)(&fake)).await;
     fake.heal();
-    // Whatever the fault, a run that says that it has done it is done.
-    if !matches!(first, Some(Ok(()))) {
+    // Whatever the fault, a run that says that it has done it is done; but for a lock that it
+    // was not let give back, which ends by itself.
+    let kept = fault == Fault::Refuse && at == stage.writes.len();
+    if kept || !matches!(first, Some(Ok(()))) {
         let again = (case.act)(&fake).await;
         again.map_err(|error| format!("the same command again: {error}\nfirst: {first:?}"))?;
     }

@@ -631,6 +631,22 @@ impl Site for ClusterSite<'_> {
         Box::pin(self.create_routes(interrupt))
     }
 
+    fn unexpose(&self) -> Doing<'_, ()> {
+        Box::pin(async {
+            for object in self.wanted.iter().flat_map(|wanted| &wanted.routes) {
+                if !refuse_foreign(self.cluster, object, self.release).await? {
+                    continue;
+                }
+                let (api_version, kind) = (object.api_version(), object.kind());
+                let kind = self.cluster.kind(api_version, kind).await?;
+                if let Some(standing) = self.cluster.get(&kind, object.name()).await? {
+                    inventory::delete(self.cluster, &standing).await?;
+                }
+            }
+            Ok(())
+        })
+    }
+
     fn apply_route(&self) -> Doing<'_, ()> {
         Box::pin(async {
             for object in self.wanted.iter().flat_map(|wanted| &wanted.routes) {
