@@ -246,7 +246,8 @@ async fn cut_off(case: &Case, stage: &Stage, at: usize, fault: Fault) -> Result<
     }
     let astray = std::mem::take(&mut fake.faults.lock().unwrap().astray);
     if !astray.is_empty() {
-        return Err(format!("{astray:?}\nfirst: {first:?}"));
+        let seen = fake.faults.lock().unwrap().seen.clone();
+        return Err(format!("{astray:?}\nfirst: {first:?}\nthen: {seen:#?}"));
     }
     fake.heal();
     let (state, wanted) = (fake.state(), &stage.wanted);

@@ -274,6 +274,11 @@ fn in_place(
         });
     }
     let now = observed.standing(version);
+    // What still leads to the old version must not lose it.
+    let leads_first = now.ready > 0;
+    if leads_first {
+        converge(version, observed, steps);
+    }
     let grows = now.ready < wanted.replicas && others_run(observed, version);
     if let Some(handed) = handover(wanted, observed, options, grows)? {
         steps.extend(handed);
@@ -289,7 +294,9 @@ fn in_place(
             replicas: wanted.replicas,
         });
     }
-    converge(version, observed, steps);
+    if !leads_first {
+        converge(version, observed, steps);
+    }
     Ok(())
 }
 
