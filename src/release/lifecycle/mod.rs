@@ -112,7 +112,9 @@ pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
         Step::Shrink { version, .. } => Some(version),
         _ => None,
     });
-    let handover = shrinks.map(|live| HandedOver {
+    let one_by_one =
+        |live: &&VersionId| observed.standing(live).replicas.max(aim.wanted.replicas) > 1;
+    let handover = shrinks.filter(one_by_one).map(|live| HandedOver {
         version: aim.wanted.version.clone(),
         live: live.clone(),
         old: observed.standing(live).replicas,
@@ -371,7 +373,8 @@ impl Run<'_> {
                 (_, Err(error)) => return Err(error),
             }
             if let (Step::BringUp { version, replicas }, true) = (step, displaced) {
-                let message = format!("{version} serves again with {replicas} replicas");
+                let s = if *replicas == 1 { "" } else { "s" };
+                let message = format!("{version} serves again with {replicas} replica{s}");
                 (self.on_event)(Event::Noticed { message });
             }
             if let Step::End { version, .. } = step {

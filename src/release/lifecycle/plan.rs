@@ -502,7 +502,7 @@ fn handover(
     };
     let lack = || match &observed.room {
         Some(room) => room.sentence.clone(),
-        None => "what is free cannot be seen".to_owned(),
+        None => "rollout.surge is none, and what is free beside it cannot be seen".to_owned(),
     };
     let handed = handover_steps(&ground).ok_or_else(|| Refused::NoRoom {
         lack: lack(),

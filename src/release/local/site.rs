@@ -353,6 +353,11 @@ impl Site for LocalSite<'_> {
     ) -> Doing<'a, Split> {
         Box::pin(async move {
             let router = traffic::Local::new(self.client.clone()).await?;
+            // A hand-over that stopped live first left the gateway without one.
+            if self.state().await?.split.live.is_none() && change.candidate.is_none() {
+                self.set_split(Some(&change.live)).await?;
+                return Ok(router.read().await?);
+            }
             Ok(router.write(read, change).await?)
         })
     }
