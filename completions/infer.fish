@@ -42,7 +42,7 @@ complete -c infer -n "__fish_infer_needs_command" -f -a "deploy" -d 'Bring the w
 complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
 complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what the engines of a release write'
 complete -c infer -n "__fish_infer_needs_command" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
-complete -c infer -n "__fish_infer_needs_command" -f -a "canary" -d 'Shift traffic to the wanted version, compare what users feel, and go on or back'
+complete -c infer -n "__fish_infer_needs_command" -f -a "canary" -d 'Shift traffic to the wanted version, compare it with the live one, and go on or back'
 complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
 complete -c infer -n "__fish_infer_needs_command" -f -a "rollback" -d 'Go back to a version that has served before'
 complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
@@ -235,19 +235,19 @@ complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcom
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l weight -d 'Share of the traffic for the candidate, in percent; 0 compares by probes only' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l steps -d 'Shares to pass through, such as 5,25,100; ending in 100 promotes' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l for -d 'Longest time for each share, such as 90s or 10m' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l margin -d 'Slower by this much is worse' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l match -d 'A/B: requests with this header go to the candidate, all others to live' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l probe-rate -d 'Pairs of probes a second: the same prompt to both versions; 0 turns them off' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l prompts -d 'Prompts for the probes, as JSON lines; built-in ones if left out' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-undecided -d 'What to do when the time is over without a ruling' -r -f -a "restore\t'Back to the weight of before the run'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l weight -d 'The candidate\'s share of the requests, in percent; 0 compares by probes alone' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l steps -d 'Rising shares, each compared in turn, such as 5,25,100; a last one of 100 promotes' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l for -d 'Time limit for the comparison at each share, such as 90s or 10m' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l margin -d 'Not worse means: shown to be slower by less than this (worse: shown to be slower at all)' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l match -d 'A/B: requests with this header go to the candidate, all others to the live version' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l probe-rate -d 'Paired probes a second: infer sends the same prompt to both versions; 0 turns them off' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l prompts -d 'Prompts for the probes, as JSON lines [default: built-in prompts]' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-undecided -d 'What to do at the time limit without a decision' -r -f -a "restore\t'The weight from before the run'
 hold\t'The weight stays'"
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-interrupt -d 'What to do on SIGTERM, SIGHUP, or Ctrl-C without a terminal' -r -f -a "roll-back\t'The candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l on-interrupt -d 'What to do on SIGTERM, on SIGHUP, or on Ctrl-C without a terminal' -r -f -a "roll-back\t'The live version gets all requests again'
 freeze\t'The weight stays, for `infer canary resume`'"
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l pool-noise -d 'How much a version\'s latency drifts by itself; learned if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l version -d 'A version that is up already, instead of the wanted one' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l pool-noise -d 'Drift of a version\'s latency without any change [default: learned from the live version]' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l version -d 'The candidate: a version that is up already [default: the version that infer.yaml describes]' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l image -d 'Image to serve instead of infer.yaml\'s; with a digest, infer.lock is not asked' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l report -d 'Also write the comparison as one HTML file' -r -F
@@ -257,16 +257,16 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l promote -d 'Give the candidate everything once it is not worse'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l hold -d 'A/B: compare and report, but act on nothing until the time is over'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l promote -d 'Give the candidate all requests once it is not worse'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l hold -d 'A/B: compare until the time limit, then keep the share whatever the result'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "resume" -d 'Take an open canary over where it stopped'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "promote" -d 'Give the candidate everything, without a judgement'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "abort" -d 'End the canary: the candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "status" -d 'Show the open canary; exit code 4 if its process is gone'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "resume" -d 'Continue an open canary at the step where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "promote" -d 'Give the candidate all requests, without a comparison'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "abort" -d 'End the canary: the live version gets all requests again'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l env -d 'Which of its environments to lay over it' -r
@@ -281,7 +281,7 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l prompts -d 'Prompts for the probes, as JSON lines; built-in ones if left out' -r -F
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l prompts -d 'Prompts for the probes, as JSON lines [default: built-in prompts]' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l report -d 'Also write the comparison as one HTML file' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -310,10 +310,10 @@ always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Take an open canary over where it stopped'
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "promote" -d 'Give the candidate everything, without a judgement'
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "abort" -d 'End the canary: the candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show the open canary; exit code 4 if its process is gone'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "resume" -d 'Continue an open canary at the step where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "promote" -d 'Give the candidate all requests, without a comparison'
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "abort" -d 'End the canary: the live version gets all requests again'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand history" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand history" -l env -d 'Which of its environments to lay over it' -r
@@ -490,7 +490,7 @@ complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_su
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "logs" -d 'Print what the engines of a release write'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "canary" -d 'Shift traffic to the wanted version, compare what users feel, and go on or back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "canary" -d 'Shift traffic to the wanted version, compare it with the live one, and go on or back'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "history" -d 'Show what a release has served, oldest first'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "rollback" -d 'Go back to a version that has served before'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "delete" -d 'End a release and remove everything it made'
@@ -503,10 +503,10 @@ complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_su
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "man" -d 'Print the manual page, or write one a verb'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "compare" -d 'Tell whether run B is worse than run A'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "status" -d 'Show the open canary; exit code 4 where nobody is at it any more'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "resume" -d 'Take an open canary over where it stopped'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "promote" -d 'Give the candidate everything, without a judgement'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "abort" -d 'End the canary: the candidate gets nothing any more'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "status" -d 'Show the open canary; exit code 4 if its process is gone'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "resume" -d 'Continue an open canary at the step where it stopped'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "promote" -d 'Give the candidate all requests, without a comparison'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "abort" -d 'End the canary: the live version gets all requests again'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'

@@ -158,7 +158,7 @@ pub struct Evidence {
 pub struct MetricEvidence {
     pub ln_e_worse: f64,
     pub ln_e_not_worse: f64,
-    /// EstimatedChange of the candidate against live in log units, with an interval that holds at
+    /// Change of the candidate against live in log units, with an interval that holds at
     /// every look (95%).
     pub change: Option<EstimatedChange>,
     /// Candidate requests and probe pairs behind it.

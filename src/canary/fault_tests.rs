@@ -140,7 +140,7 @@ async fn a_candidate_without_room_for_its_next_share_is_held_with_the_diagnosis(
         assert_eq!(
             evidence,
             [
-                "pod chat-v000000002-x, node gpu-3",
+                "pod chat-v000000002-x, on gpu-3",
                 "Insufficient nvidia.com/gpu"
             ]
         );
@@ -327,7 +327,7 @@ async fn a_rollback_that_cannot_be_written_is_left_after_two_more_signals() {
     };
     let press = async {
         once(ruled, || scene.trigger.interrupt()).await;
-        tokio::time::sleep(Duration::from_millis(1_000)).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         scene.trigger.interrupt();
     };
     let (ended, ()) = tokio::join!(scene.drive(&mut measure), press);

@@ -262,11 +262,11 @@ impl Routed {
         }
     }
 
-    fn is_wrong(&self) -> bool {
+    fn is_wrong(self) -> bool {
         self.misrouted >= MISROUTED_MAX
     }
 
-    fn is_proven(&self) -> bool {
+    fn is_proven(self) -> bool {
         self.right_in_a_row >= PROOF_PROBES
     }
 }

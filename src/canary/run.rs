@@ -106,7 +106,7 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
         split: Split,
     ) -> Result<(RunEnd, RunState), Error> {
         let before = split.clone();
-        let driven = self.drive(journal, split).await;
+        let driven = Box::pin(self.drive(journal, split)).await;
         if driven.is_err() && is_unmoved(&before) {
             // If a write took effect, or another writer was first, the pods stay.
             let now = self.traffic.read().await;
@@ -615,13 +615,11 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
         }
         let share = (split.weight, split.matches.clone());
         let write = self.write(state, split, share, |journal| journal.frozen = true);
-        let frozen = match self.until_signalled(signals, write).await {
-            Ok(frozen) => frozen?,
-            Err(_) => {
-                let now = self.reread(split).await;
-                return self.back(state, &now, "interrupted twice").await;
-            }
+        let Ok(frozen) = self.until_signalled(signals, write).await else {
+            let now = self.reread(split).await;
+            return self.back(state, &now, "interrupted twice").await;
         };
+        let frozen = frozen?;
         let (weight, matches) = (frozen.weight, frozen.matches.clone());
         (self.on_event)(Event::Frozen {
             release: self.traffic.name(),

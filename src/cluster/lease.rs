@@ -12,7 +12,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{name::ReleaseName, object::kind::LEASE};
+use crate::{
+    name::ReleaseName,
+    object::{Object, kind::LEASE},
+};
 
 use self::standing::micro_time;
 pub use self::standing::{Standing, standing, taken};
@@ -34,6 +37,10 @@ const RENEWAL_AGAIN: Duration = Duration::from_secs(2);
 /// An expired lock is watched this long before it is taken, so that a holder
 /// whose clock is behind ours is not robbed: it renews within [`RENEWAL`].
 const LAST_CHANCE: Duration = Duration::from_secs(12);
+
+/// How often, and how far apart, the end of a lock is tried.
+const ENDS_MAX: u32 = 4;
+const END_AGAIN: Duration = Duration::from_millis(250);
 
 /// What the renewal last knew.
 #[derive(Debug, Clone)]
@@ -254,31 +261,53 @@ impl Lock {
     /// Gives the lock back, so that the next run need not wait for it to expire. What the run
     /// meant to do is forgotten where it is `done`.
     pub async fn release(self, cluster: &Cluster, done: bool) -> Result<(), Error> {
-        self.renewal.abort();
-        let Some(mut lease) = cluster.get(&LEASE, &self.name).await? else {
-            return Ok(());
-        };
-        if !is_holder(&lease, &self.holder) {
-            return Ok(());
-        }
-        lease["spec"]["holderIdentity"] = json!("");
-        let annotations = lease.pointer_mut("/metadata/annotations");
-        if let (Some(annotations), true) = (annotations.and_then(Value::as_object_mut), done) {
-            annotations.remove(INTENT);
-        }
-        match replace(cluster, &LEASE, &self.name, &lease).await {
-            // Taken over meanwhile: no longer ours to give.
-            Err(Error::Changed { .. }) => Ok(()),
-            released => released.map(drop),
-        }
+        let name = self.name.as_str();
+        self.end(cluster, async |mut lease: Object| {
+            lease["spec"]["holderIdentity"] = json!("");
+            let annotations = lease.pointer_mut("/metadata/annotations");
+            if let (Some(annotations), true) = (annotations.and_then(Value::as_object_mut), done) {
+                annotations.remove(INTENT);
+            }
+            replace(cluster, &LEASE, name, &lease).await.map(drop)
+        })
+        .await
     }
 
     /// Deletes the lock with the release that it was for.
     pub async fn remove(self, cluster: &Cluster) -> Result<(), Error> {
+        self.end(cluster, async |lease: Object| delete(cluster, &lease).await)
+            .await
+    }
+
+    /// Makes the last write of the lock while it is ours, again where the server was away or
+    /// another client changed the Lease.
+    async fn end(
+        &self,
+        cluster: &Cluster,
+        write: impl AsyncFn(Object) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         self.renewal.abort();
-        match cluster.get(&LEASE, &self.name).await? {
-            Some(lease) if is_holder(&lease, &self.holder) => delete(cluster, &lease).await,
-            _ => Ok(()),
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let written = match cluster.get(&LEASE, &self.name).await {
+                // Taken over, or gone: no longer ours to give.
+                Ok(lease) => match lease.filter(|lease| is_holder(lease, &self.holder)) {
+                    Some(lease) => write(lease).await,
+                    None => return Ok(()),
+                },
+                Err(error) => Err(error),
+            };
+            match written {
+                Err(error)
+                    if tries < ENDS_MAX
+                        && (error.is_transient() || matches!(error, Error::Changed { .. })) =>
+                {
+                    sleep(END_AGAIN).await;
+                }
+                Err(Error::Changed { .. }) => return Ok(()),
+                ended => return ended,
+            }
         }
     }
 

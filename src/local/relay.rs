@@ -21,7 +21,7 @@ pub(super) struct Relay {
     meter: Meter,
     /// Counted as in flight until the last byte has been passed on.
     in_flight: InFlight,
-    /// VersionRecord for the next request once the answer is whole.
+    /// Kept for the next request once the answer is whole.
     connection: Option<PooledConnection>,
 }
 

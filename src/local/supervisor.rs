@@ -356,7 +356,7 @@ pub(super) struct Running {
     pub(super) health: Health,
     pub(super) answers: mpsc::Receiver<Answer>,
     /// Dropped, the probes end.
-    _probes: JoinSet<()>,
+    _probing: JoinSet<()>,
     pub(super) startup_ends: Instant,
     pub(super) startup_s: u64,
     pub(super) health_path: String,
@@ -381,8 +381,8 @@ impl Running {
             path: engine.health_path.clone(),
         };
         let upstream = Arc::clone(upstream);
-        let mut probes = JoinSet::new();
-        probes.spawn(async move {
+        let mut probing = JoinSet::new();
+        probing.spawn(async move {
             let suspected = &upstream.suspected;
             prober.run(health.has_started(), suspected, &sender).await;
         });
@@ -390,7 +390,7 @@ impl Running {
             process,
             health,
             answers,
-            _probes: probes,
+            _probing: probing,
             startup_ends: Instant::now() + Duration::from_secs(engine.startup_s),
             startup_s: engine.startup_s,
             health_path: engine.health_path.clone(),

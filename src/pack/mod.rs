@@ -31,7 +31,7 @@ pub use self::{
     archive::files_in_archive,
     cache::Cache,
     error::Error,
-    event::{Count, Event, LayerOutcome, Progress},
+    event::{Act, Count, Event, LayerOutcome, Progress},
     inspect::{Inspected, InspectedLayer, PackedFacts, inspect},
     modelpack::parameter_size,
     plan::Plan,

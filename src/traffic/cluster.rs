@@ -35,12 +35,23 @@ const ACCEPTANCE_POLL: Duration = Duration::from_millis(250);
 /// What is left of [`ACCEPTANCE_TIME_MAX`] once a signal has arrived.
 const ACCEPTANCE_TIME_INTERRUPTED: Duration = Duration::from_secs(2);
 
-/// How long proxies may take to follow one write of a transition before the next one is made;
-/// then it is made all the same.
-const PROXIES_TIME_MAX: Duration = Duration::from_secs(3);
+/// How long proxies get to follow one write of a transition; tests have none that would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Before the next write, which is then made all the same.
+    pub follow: Duration,
+    /// After one proxy was seen to follow: others follow it too.
+    pub settle: Duration,
+}
 
-/// Between the write that one proxy was seen to follow and the next: others follow it too.
-const PROXIES_SETTLE: Duration = Duration::from_millis(500);
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            follow: Duration::from_secs(3),
+            settle: Duration::from_millis(500),
+        }
+    }
+}
 
 /// The object that holds one release's split.
 #[derive(Clone)]
@@ -57,6 +68,7 @@ pub struct ClusterRouter {
     tells_address: bool,
     /// `--endpoint` or `traffic.endpoint`, in place of the gateway's own address.
     endpoint_override: Option<String>,
+    pace: Pace,
 }
 
 impl ClusterRouter {
@@ -78,6 +90,7 @@ impl ClusterRouter {
             host: None,
             tells_address: false,
             endpoint_override,
+            pace: Pace::default(),
         };
         let found = router.cluster.get(route.kind(), router.release.as_str());
         let object = match found.await {
@@ -94,6 +107,13 @@ impl ClusterRouter {
         router.host = route.host(&object, &gateways);
         router.tells_address = !gateways.is_empty();
         Ok(Some(router))
+    }
+
+    /// The same router, whose writes follow each other at `pace`.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
     }
 
     /// Whether the cluster serves the API that a kind belongs to; discovery needs no rights.
@@ -507,13 +527,11 @@ impl ClusterRouter {
                     return Err(self.conflict(&self.route.last_writer(&object)));
                 }
             }
-            let patch = match before {
-                Some(before) => self.route.restore(&object, before),
-                None => {
-                    let change = Change::standing(split);
-                    self.route
-                        .patch(&object, &self.release, &change, self.header)
-                }
+            let patch = if let Some(before) = before {
+                self.route.restore(&object, before)
+            } else {
+                let (release, change) = (&self.release, Change::standing(split));
+                self.route.patch(&object, release, &change, self.header)
             };
             let patch = patch.map_err(|reason| self.refused(&reason))?;
             match self.send_patch(&object, &patch).await? {
@@ -535,13 +553,13 @@ impl ClusterRouter {
                 Some(probe) if names_weight => {
                     // Requests with the header of a match that ends reach its version last.
                     let seen = probe.wait_for_weight(made.weight, before.matches.as_ref());
-                    drop(timeout(PROXIES_TIME_MAX, seen).await);
+                    drop(timeout(self.pace.follow, seen).await);
                 }
                 // A Gateway without an address sends nothing.
                 None if self.tells_address => {}
-                _ => sleep(PROXIES_TIME_MAX).await,
+                _ => sleep(self.pace.follow).await,
             }
-            sleep(PROXIES_SETTLE).await;
+            sleep(self.pace.settle).await;
         };
         tokio::select! {
             () = follow => {}

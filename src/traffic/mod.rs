@@ -21,7 +21,7 @@ use std::error::Error as StdError;
 use serde_json::Value;
 
 pub use self::{
-    cluster::{ClusterRouter, point_service, service_target},
+    cluster::{ClusterRouter, Pace, point_service, service_target},
     local::Local,
     probe::{ProbeAnswer, ProbeOutcome, RouteProbe},
     route::{

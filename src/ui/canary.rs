@@ -91,26 +91,18 @@ impl Show for Event {
     fn human(&self, screen: &Screen) {
         let paint = screen.paint();
         match self {
-            Self::Begun(begun) => {
-                for line in begun_lines(begun, paint) {
-                    screen.line(&line);
-                }
-            }
+            Self::Begun(begun) => print(screen, &begun_lines(begun, paint)),
             Self::Learned { .. } | Self::Judged(_) => {}
             Self::WeightSet {
                 step,
                 steps,
                 weight,
                 from,
-            } => screen.line(&format!(
-                "{} {from} → {weight}{}",
-                paint.bold("weight"),
-                if *steps > 1 {
-                    format!("   step {} of {steps}", step + 1)
-                } else {
-                    String::new()
-                }
-            )),
+            } => {
+                let of = format!("   step {} of {steps}", step + 1);
+                let of = if *steps > 1 { of.as_str() } else { "" };
+                screen.line(&format!("{} {from} → {weight}{of}", paint.bold("weight")));
+            }
             Self::MatchSet { header } => screen.line(&format!(
                 "{} {header} → candidate, all others → live",
                 paint.bold("match")
@@ -128,10 +120,12 @@ impl Show for Event {
                 "split as asked: {asked} asked, {}",
                 measured(share)
             )),
-            Self::SplitWrong { asked, share } => screen.warn(&format!(
-                "the split is not what was asked: {asked} asked, {}",
-                measured(share)
-            )),
+            Self::SplitWrong { asked, share } => {
+                let measured = measured(share);
+                screen.warn(&format!(
+                    "the split is not as asked: {asked} asked, {measured}"
+                ));
+            }
             Self::Lost { requests } => screen.warn(&format!(
                 "{requests} requests were overwritten before they were read and are not compared"
             )),
@@ -154,9 +148,8 @@ impl Show for Event {
                 next,
             } => {
                 screen.warn(&format!("no room for {weight}: {reason}"));
-                for line in evidence.iter().chain(next) {
-                    screen.line(&format!("  {line}"));
-                }
+                print(screen, evidence);
+                print(screen, next);
             }
             // The error that ends the verb lists the commands.
             Self::Frozen {
@@ -168,14 +161,28 @@ impl Show for Event {
             } => {
                 screen.clear();
                 let part = part(weight.percent(), matches.as_ref());
-                screen.line(&format!("{release} is frozen at {part}."));
-                if *again_s > 0 {
-                    screen.line(&format!("Ctrl-C within {again_s} s rolls back."));
-                }
+                screen.line(&format!(
+                    "{release} is frozen at {part}.{}",
+                    again(*again_s)
+                ));
             }
             Self::Note { text } => screen.line(text),
             Self::Warning { text } => screen.warn(text),
         }
+    }
+}
+
+fn print(screen: &Screen, lines: &[String]) {
+    for line in lines {
+        screen.line(line);
+    }
+}
+
+/// What a second Ctrl-C does, where one is waited for.
+fn again(seconds: u64) -> String {
+    match seconds {
+        0 => String::new(),
+        seconds => format!(" Ctrl-C within {seconds} s rolls back."),
     }
 }
 

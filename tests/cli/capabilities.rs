@@ -98,8 +98,10 @@ const SAMPLES: [(&str, &str); 2] = [
 /// Keys that an example sets to their default: another value instead of none.
 const INSTEAD: [(&str, &str); 1] = [("observe.metrics", r#""none""#)];
 
+type Behaviour = fn(&Release);
+
 /// Keys that no manifest shows, with what a release on this machine does by them.
-const BEHAVIOUR: [(&str, fn(&Release)); 2] = [
+const BEHAVIOUR: [(&str, Behaviour); 2] = [
     ("gates.slo", |release| {
         release.run("deploy --quiet").expect_code(0);
         let load = "load --output json -n 1 --set gates.slo=[error_rate<99%]";
@@ -131,7 +133,7 @@ fn a_capability_that_works_is_seen_in_what_is_rendered() {
         }
         let setting = examples
             .iter()
-            .flat_map(|example| example.setting(&row))
+            .filter_map(|example| example.setting(&row))
             .collect::<Vec<_>>();
         if !setting.iter().any(|example| example.proves(&row)) {
             unproven.push(format!(

@@ -41,8 +41,8 @@ fn every_example_renders_to_the_manifests_beside_it() {
     }
     // Together they show every object that infer renders.
     for part in PARTS {
-        let lines = part.template.source.lines();
-        let kind = lines.filter_map(|line| line.strip_prefix("kind: ")).next();
+        let mut lines = part.template.source.lines();
+        let kind = lines.find_map(|line| line.strip_prefix("kind: "));
         let kind = kind.expect("a kind");
         assert!(kinds.contains(kind), "no example has a {kind}");
     }

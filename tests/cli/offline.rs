@@ -135,16 +135,19 @@ fn templates_are_listed_copied_and_compared() {
     assert_ran!(run("template list"), @r#"
     exit 0
     --- stdout
-    TEMPLATE                       ORIGIN    BLOCKS
-    service-account.yaml.j2        built-in  annotations
-    deployment.yaml.j2             built-in  annotations replicas strategy security
-                                             scheduling init_containers env
-                                             resources probes lifecycle
-                                             volume_mounts containers volumes
-    service-version.yaml.j2        built-in  annotations spec
-    pod-disruption-budget.yaml.j2  built-in  annotations budget
-    service.yaml.j2                built-in  annotations spec
-    http-route.yaml.j2             built-in  annotations parents timeouts
+    TEMPLATE                           ORIGIN    BLOCKS
+    service-account.yaml.j2            built-in  annotations
+    deployment.yaml.j2                 built-in  annotations replicas strategy
+    leader-worker-set.yaml.j2          built-in  annotations replicas strategy
+    service-version.yaml.j2            built-in  annotations spec
+    pod-disruption-budget.yaml.j2      built-in  annotations budget
+    horizontal-pod-autoscaler.yaml.j2  built-in  annotations metrics behavior
+    service.yaml.j2                    built-in  annotations spec
+    http-route.yaml.j2                 built-in  annotations parents timeouts
+    virtual-service.yaml.j2            built-in  annotations timeouts retries
+    _pod.yaml.j2                       built-in  security scheduling init_containers
+                                                 env resources probes lifecycle
+                                                 volume_mounts containers volumes
     "#);
     assert_ran!(run("template eject service.yaml.j2 --set templates=mine"), @r#"
     exit 0

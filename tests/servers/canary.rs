@@ -127,6 +127,22 @@ fn a_killed_one_is_resumed_by_the_next_operator() {
 }
 
 #[test]
+fn the_same_command_takes_over_a_killed_one_and_another_plan_does_not() {
+    let release = Deployed::new();
+    release.canary().kill();
+    let other = ["canary", "--set", CANDIDATE, "--weight", "20"];
+    release.0.run(other).expect_code(5);
+    assert_eq!(release.status(4)["weight"], 10);
+    let mut again = release.canary();
+    let driven = release.status(0);
+    assert_eq!(driven["canary"]["state"], "running");
+    assert_eq!(driven["weight"], 10);
+    again.terminate();
+    assert_eq!(again.exit_code(), Some(130));
+    assert_eq!(release.status(0)["weight"], 0);
+}
+
+#[test]
 fn by_a_header_its_senders_alone_meet_the_candidate_until_it_is_promoted() {
     let release = Deployed::new();
     let status = release.status(0);

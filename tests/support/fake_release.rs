@@ -26,6 +26,7 @@ use infer::{
     },
     render::{Rendered, Role},
     spec::{OnFailure, Surge},
+    traffic,
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -271,6 +272,10 @@ impl FakeRelease {
             settle: Duration::ZERO,
             quiet: Duration::ZERO,
             gone: Duration::from_millis(1),
+            traffic: traffic::Pace {
+                follow: Duration::ZERO,
+                settle: Duration::ZERO,
+            },
         };
         site
     }

@@ -18,6 +18,7 @@ use crate::{
     name::{ReleaseName, VersionId},
     object::{Object, kind::POD},
     release::{Error, event::Event},
+    traffic,
 };
 
 /// Looks in a row without a request: one may be between two of a connection's.
@@ -32,6 +33,8 @@ pub struct Pace {
     pub quiet: Duration,
     /// How often it is looked whether a pod, and with it its GPUs, is gone.
     pub gone: Duration,
+    /// Between the writes of one move.
+    pub traffic: traffic::Pace,
 }
 
 impl Default for Pace {
@@ -40,6 +43,7 @@ impl Default for Pace {
             settle: Duration::from_secs(2),
             quiet: Duration::from_secs(1),
             gone: Duration::from_millis(500),
+            traffic: traffic::Pace::default(),
         }
     }
 }

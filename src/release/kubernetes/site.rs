@@ -159,7 +159,8 @@ impl<'a> ClusterSite<'a> {
             header,
             self.endpoint.map(ToOwned::to_owned),
         );
-        Ok(router.await?.map(Router::Cluster))
+        let router = router.await?.map(|router| router.paced(self.pace.traffic));
+        Ok(router.map(Router::Cluster))
     }
 
     async fn required_router(&self) -> Result<Router, Error> {
@@ -628,6 +629,22 @@ impl Site for ClusterSite<'_> {
 
     fn expose<'a>(&'a self, _: &'a VersionId, interrupt: &'a Interrupt) -> Doing<'a, ()> {
         Box::pin(self.create_routes(interrupt))
+    }
+
+    fn unexpose(&self) -> Doing<'_, ()> {
+        Box::pin(async {
+            for object in self.wanted.iter().flat_map(|wanted| &wanted.routes) {
+                if !refuse_foreign(self.cluster, object, self.release).await? {
+                    continue;
+                }
+                let (api_version, kind) = (object.api_version(), object.kind());
+                let kind = self.cluster.kind(api_version, kind).await?;
+                if let Some(standing) = self.cluster.get(&kind, object.name()).await? {
+                    inventory::delete(self.cluster, &standing).await?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn apply_route(&self) -> Doing<'_, ()> {

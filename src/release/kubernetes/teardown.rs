@@ -12,8 +12,10 @@ use crate::{
         lease,
     },
     interrupt::Interrupt,
+    name::ReleaseName,
     object::{Object, kinds::Stage},
     release::{Error, event::Event},
+    traffic::route,
 };
 
 /// Deletes every object of the release but its lock, routes first. A run that was cut off is
@@ -36,7 +38,7 @@ pub async fn delete(
     let gone = to_prune(release, &all, &[], is_lock);
     let (routes, rest): (Vec<_>, Vec<_>) = gone
         .into_iter()
-        .partition(|object| object.row().is_some_and(|row| row.stage == Stage::Route));
+        .partition(|object| leads_users(object, release));
     for object in &routes {
         inventory::delete(cluster, object).await?;
     }
@@ -73,6 +75,12 @@ pub async fn delete(
         inventory::delete(cluster, object).await?;
     }
     Ok(())
+}
+
+/// Whether users reach the release by it: a route, or the address inside the cluster.
+fn leads_users(object: &Object, release: &ReleaseName) -> bool {
+    let is_route = object.row().is_some_and(|row| row.stage == Stage::Route);
+    is_route || route::of_object(object, release).is_some()
 }
 
 fn is_lease(object: &Object) -> bool {

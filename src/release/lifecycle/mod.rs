@@ -238,6 +238,7 @@ impl Run<'_> {
                 progress.serves();
             }
             Step::PointService { version } => site.point_service(version).await?,
+            Step::Unexpose => site.unexpose().await?,
             Step::Confirm { version } => {
                 progress
                     .phases

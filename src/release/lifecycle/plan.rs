@@ -164,6 +164,8 @@ pub enum Step {
     Move { version: VersionId },
     /// The address inside the cluster leads to the version.
     PointService { version: VersionId },
+    /// What holds the traffic is deleted: nothing is to serve.
+    Unexpose,
     /// Users reach the version through the gateway.
     Confirm { version: VersionId },
     /// The record says that the version is live.
@@ -327,7 +329,6 @@ fn take_over(
             give_all(wanted, observed, steps);
         }
     }
-    steps.push(Step::Promote { version: version() });
     Ok(())
 }
 
@@ -357,6 +358,7 @@ fn give_all(wanted: &Wanted, observed: &Observed, steps: &mut Vec<Step>) {
         }
     }
     steps.push(Step::Confirm { version: version() });
+    steps.push(Step::Promote { version: version() });
 }
 
 fn wait_beside(wanted: &Wanted, observed: &Observed, steps: &mut Vec<Step>) {
@@ -468,12 +470,13 @@ fn handover(
     if observed.room.as_ref().is_some_and(|room| room.fits) {
         return Ok(None);
     }
-    let up = observed
-        .standing(&wanted.version)
-        .ready
-        .min(wanted.replicas);
-    // What is free cannot be seen: each replica takes the place of one.
-    let (gpus, given, free) = observed.room.as_ref().map_or((1, 1, 0), |room| {
+    let now = observed.standing(&wanted.version);
+    // Those that are asked for have their GPUs, Ready or not.
+    let up = now.replicas.min(wanted.replicas);
+    // What is free cannot be seen: each replica takes the place of one that served before.
+    let places = observed.full(&old.version).max(old.replicas);
+    let unseen = u64::from(places.saturating_sub(old.replicas).saturating_sub(up));
+    let (gpus, given, free) = observed.room.as_ref().map_or((1, 1, unseen), |room| {
         (room.gpus_each, room.given_each, room.free)
     });
     let ground = Ground {
@@ -505,6 +508,15 @@ fn handover(
         });
     }
     let mut steps = Vec::new();
+    if now.ready < up {
+        steps.push(Step::BringUp {
+            version: wanted.version.clone(),
+            replicas: up,
+        });
+        steps.push(Step::FirstToken {
+            version: wanted.version.clone(),
+        });
+    }
     for step in handed {
         match step {
             HandoverStep::Old(replicas) => steps.push(Step::Shrink {
@@ -568,10 +580,17 @@ pub fn undo(
     };
     let Some(before) = before.filter(|before| *before != failed) else {
         if observed.split.is_none() && !keep {
+            if observed.service.is_some() {
+                steps.push(Step::Unexpose);
+            }
             steps.push(end(false));
         }
         return steps;
     };
+    // What served before is down already, and the version serves: the same command goes on.
+    if observed.serving() == Some(failed) && observed.standing(before).ready == 0 {
+        return steps;
+    }
     let had_traffic = observed.split.as_ref().is_some_and(|split| {
         let part = split.weight != Weight::ZERO || split.matches.is_some();
         split.live == *failed || (split.candidate.as_ref() == Some(failed) && part)

@@ -70,6 +70,9 @@ pub trait Site: Sync {
     /// Creates what holds the traffic, with all of it for `version`.
     fn expose<'a>(&'a self, version: &'a VersionId, interrupt: &'a Interrupt) -> Doing<'a, ()>;
 
+    /// Deletes what holds the traffic.
+    fn unexpose(&self) -> Doing<'_, ()>;
+
     fn apply_route(&self) -> Doing<'_, ()>;
 
     fn write_split<'a>(

@@ -357,6 +357,10 @@ impl Site for LocalSite<'_> {
         })
     }
 
+    fn unexpose(&self) -> Doing<'_, ()> {
+        Box::pin(self.set_split(None))
+    }
+
     fn point_service<'a>(&'a self, _: &'a VersionId) -> Doing<'a, ()> {
         Box::pin(async { Ok(()) })
     }

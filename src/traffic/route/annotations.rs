@@ -56,7 +56,7 @@ pub(super) fn restore(written: &Object, before: &Object) -> Vec<Value> {
 /// whole object is as it was read.
 pub(super) fn test_run(object: &Object) -> Result<Value, Refused> {
     match object.annotation(RUN) {
-        Some(run) => Ok(test(&path(RUN), json!(run))),
+        Some(run) => Ok(test(&path(RUN), &json!(run))),
         None => test_revision(object),
     }
 }
@@ -65,10 +65,10 @@ pub(super) fn test_run(object: &Object) -> Result<Value, Refused> {
 pub(super) fn test_revision(object: &Object) -> Result<Value, Refused> {
     let revision = object.resource_version();
     let revision = revision.ok_or(Refused::Incomplete("metadata.resourceVersion"))?;
-    Ok(test("/metadata/resourceVersion", json!(revision)))
+    Ok(test("/metadata/resourceVersion", &json!(revision)))
 }
 
-pub(super) fn test(path: &str, value: Value) -> Value {
+pub(super) fn test(path: &str, value: &Value) -> Value {
     json!({"op": "test", "path": path, "value": value})
 }
 

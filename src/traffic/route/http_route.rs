@@ -65,15 +65,12 @@ impl Grammar for HttpRoute {
             let set: Vec<_> = set.collect();
             // One filter of a type is all that a backend may have.
             let mut modifiers = filters.iter_mut();
-            match modifiers.find(|filter| filter["type"] == MODIFIER) {
-                Some(filter) => {
-                    let there = filter["responseHeaderModifier"]["set"].as_array();
-                    let all = there.into_iter().flatten().cloned().chain(set).collect();
-                    filter["responseHeaderModifier"]["set"] = Value::Array(all);
-                }
-                None => {
-                    filters.push(json!({"type": MODIFIER, "responseHeaderModifier": {"set": set}}))
-                }
+            if let Some(filter) = modifiers.find(|filter| filter["type"] == MODIFIER) {
+                let there = filter["responseHeaderModifier"]["set"].as_array();
+                let all = there.into_iter().flatten().cloned().chain(set).collect();
+                filter["responseHeaderModifier"]["set"] = Value::Array(all);
+            } else {
+                filters.push(json!({"type": MODIFIER, "responseHeaderModifier": {"set": set}}));
             }
         }
         if !filters.is_empty() {
@@ -321,8 +318,8 @@ fn verdict(status: &Value, generation: i64) -> Verdict {
         })
     };
     let why = |condition: &Value| {
-        let said = |field: &str| text(condition, field).unwrap_or_default();
-        format!("{}: {}", said("reason"), said("message"))
+        let field = |name: &str| text(condition, name).unwrap_or_default();
+        format!("{}: {}", field("reason"), field("message"))
     };
     if let Some(partial) =
         find("PartiallyInvalid").filter(|found| text(found, "status") == Some("True"))
@@ -330,12 +327,12 @@ fn verdict(status: &Value, generation: i64) -> Verdict {
         return Verdict::Rejected(why(partial));
     }
     for name in ["Accepted", "ResolvedRefs"] {
-        match find(name) {
-            None => return Verdict::Pending,
-            Some(condition) if text(condition, "status") != Some("True") => {
-                return Verdict::Rejected(why(condition));
-            }
-            Some(_) => {}
+        let condition = find(name);
+        match condition.and_then(|condition| text(condition, "status")) {
+            Some("True") => {}
+            Some("False") => return Verdict::Rejected(condition.map(why).unwrap_or_default()),
+            // `Unknown` is what a condition says before the controller has looked.
+            _ => return Verdict::Pending,
         }
     }
     Verdict::Accepted
@@ -414,8 +411,13 @@ mod tests {
                 reason: "R: m".to_owned()
             }
         );
-        let old = route(&["a"], &[("Accepted", "a", "False", 3)]);
-        assert!(matches!(acceptance(&old), Acceptance::Pending { .. }));
+        for undecided in [
+            ("Accepted", "a", "False", 3),
+            ("Accepted", "a", "Unknown", 4),
+        ] {
+            let route = route(&["a"], &[undecided]);
+            assert!(matches!(acceptance(&route), Acceptance::Pending { .. }));
+        }
     }
 
     #[test]

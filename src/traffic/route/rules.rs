@@ -395,16 +395,13 @@ fn replace<G: Grammar>(rules: &Value) -> Value {
 fn tests<G: Grammar>(object: &Object) -> Result<Vec<Value>, Refused> {
     let generation = object.pointer("/metadata/generation");
     let generation = generation.ok_or(Refused::Incomplete("metadata.generation"))?;
-    let mut operations = vec![annotations::test(
-        "/metadata/generation",
-        generation.clone(),
-    )];
+    let mut operations = vec![annotations::test("/metadata/generation", generation)];
     for (at, rule) in rules::<G>(object).iter().enumerate() {
         for (backend_at, backend) in backends::<G>(rule).iter().enumerate() {
             if let Some(service) = backend.pointer(G::SERVICE) {
                 let (rules, backends, service_path) = (G::RULES, G::BACKENDS, G::SERVICE);
                 let path = format!("/spec/{rules}/{at}/{backends}/{backend_at}{service_path}");
-                operations.push(annotations::test(&path, service.clone()));
+                operations.push(annotations::test(&path, service));
             }
         }
     }

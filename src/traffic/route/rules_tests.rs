@@ -428,7 +428,7 @@ fn a_match_is_refused_where_a_rule_asks_for_its_header_or_rules_run_out() {
                     }
                     _ => {
                         asking["spec"]["http"][rule]["match"][0]["headers"]["X-Beta"] =
-                            json!({"exact": value})
+                            json!({"exact": value});
                     }
                 }
                 assert_eq!(route.admits(&asking, &chat(), &beta()), in_use);
