@@ -187,7 +187,7 @@ pub static KINDS: &[KindRow] = &[
     core(kind::SECRET, Stage::Config).check(strict::<Secret>),
     core(kind::VOLUME_CLAIM, Stage::Config).check(strict::<PersistentVolumeClaim>),
     core(kind::LEASE, Stage::Config).in_release(&[required(
-        &["get", "list", "create", "update", "delete"],
+        &["get", "list", "create", "patch", "update", "delete"],
         "hold the release's lock",
     )]),
     core(kind::SERVICE, Stage::Config)

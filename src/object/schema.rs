@@ -280,7 +280,7 @@ mod tests {
                 "name": "split", "match": [{"headers": {"a": {"exact": "b"}}}],
                 "route": [{"destination": {"host": "x", "port": {"number": 80}}, "weight": 100,
                     "headers": {"response": {"set": {"a": "b"}}}}],
-                "retries": {"attempts": 0}, "timeout": "0s",
+                "retries": {"attempts": 0},
                 "mirrors": [{"destination": {"host": "y"}, "percentage": {"value": 10}}]}]}}),
         ] {
             assert_eq!(check(&object), Ok(()), "{object}");

@@ -343,7 +343,6 @@ fn a_virtual_service_has_one_destination_and_sends_no_prompt_twice() {
                     "weight": 100,
                     "headers": {"response": {"set": {"x-infer-version": version}}},
                 }],
-                "timeout": "0s",
                 "retries": {"attempts": 0},
             }],
         })

@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path};
 
-use crate::support::bed::Namespace;
+use serde_json::{Value, json};
+
+use super::simulated::{self, RELEASE};
+use crate::support::{bed::Namespace, fake_pods::FakePods};
 
 #[test]
 fn every_example_is_accepted_field_by_field() {
@@ -38,9 +41,10 @@ fn every_example_is_accepted_field_by_field() {
     assert!(seen >= 4, "{seen} examples");
 }
 
+/// The whole life of a release by an account that holds examples/rbac.yaml and nothing else.
 #[test]
 fn the_shipped_rights_are_enough_and_no_more() {
-    let namespace = Namespace::waiting("rights");
+    let namespace = Namespace::new("rights");
     let can = |verb: &str, what: &str| {
         let user = ["--as=someone", "--as-group=inference-operators"];
         let args = [
@@ -54,6 +58,9 @@ fn the_shipped_rights_are_enough_and_no_more() {
         ("patch", "deployments.apps"),
         ("patch", "httproutes.gateway.networking.k8s.io"),
         ("get", "pods/proxy"),
+        ("patch", "leases.coordination.k8s.io"),
+        ("patch", "leaderworkersets.leaderworkerset.x-k8s.io"),
+        ("patch", "horizontalpodautoscalers.autoscaling"),
     ] {
         assert!(can(verb, what), "{verb} {what}");
     }
@@ -63,16 +70,53 @@ fn the_shipped_rights_are_enough_and_no_more() {
         ("create", "pods/exec"),
         ("delete", "nodes"),
         ("patch", "gateways.gateway.networking.k8s.io"),
+        ("delete", "pods"),
+        ("*", "*"),
     ] {
         assert!(!can(verb, what), "{verb} {what}");
     }
-    namespace.place.write(
-        "infer.yaml",
-        format!(
-            "name: chat\nengine: {{kind: sim, image: \"registry.invalid/infer:1\"}}\n{}",
-            namespace.target()
-        ),
+    // That account, and no administrator, is who runs infer in every test of the bed.
+    let own = namespace.bed.setting("KUBECONFIG_INFER");
+    let kubeconfig = format!("--kubeconfig={own}");
+    let who = namespace
+        .bed
+        .kubectl(&[&kubeconfig, "auth", "whoami", "-o", "json"]);
+    let who: Value = serde_json::from_str(&who).expect("JSON");
+    let groups = &who["status"]["userInfo"]["groups"];
+    assert_eq!(
+        groups,
+        &json!(["inference-operators", "system:authenticated"])
     );
+
+    let yaml = simulated::file(&namespace, 1, "");
+    namespace.place.write("infer.yaml", &yaml);
+    let _pods = FakePods::answer(&namespace);
     let ran = namespace.infer(&["doctor"]);
     assert_eq!(ran.code(), 0, "{}{}", ran.stdout(), ran.stderr());
+    let live = || namespace.result(&["status"])["live"].clone();
+    namespace.result(&["deploy"]);
+    let first = live();
+    namespace.result(&["deploy", "--set", "engine.env.REVISION=2"]);
+    let second = live();
+    assert_ne!(second, first);
+    let hold = |weight: &str| {
+        let words = ["canary", "--hold", "--for", "10s", "--weight", weight];
+        let set = ["--set", "engine.env.REVISION=3"];
+        let held = namespace.result(&[&words[..], &set].concat());
+        assert_eq!(held["verdict"], "held", "{held}");
+    };
+    hold("10");
+    namespace.result(&["canary", "abort"]);
+    assert_eq!(live(), second);
+    hold("50");
+    namespace.result(&["canary", "promote"]);
+    assert_ne!(live(), second);
+    assert_eq!(namespace.result(&["rollback"])["version"], second);
+    assert_eq!(
+        namespace.result(&["rollback", "--to", first.as_str().expect("a version")])["version"],
+        first
+    );
+    namespace.infer(&["logs"]).expect_code(0);
+    namespace.result(&["history"]);
+    namespace.result(&["delete", RELEASE, "--yes"]);
 }

@@ -29,14 +29,17 @@ impl Shares {
         let watch = thread::spawn(move || {
             // A thread begins in the network of the process.
             join();
-            let (mut wrong, mut looks) = (Vec::new(), 0);
+            let mut wrong = Vec::new();
+            let mut looks = 0_u32;
             while !stop.load(Ordering::Relaxed) {
                 if let Some(found) = look(bed, &name, &route, &workload) {
                     looks += 1;
                     wrong.extend(found);
                 }
             }
-            assert!(looks > 0, "nothing was seen of {route}");
+            if looks == 0 {
+                wrong.push(format!("nothing was seen of {route}"));
+            }
             wrong
         });
         Self {

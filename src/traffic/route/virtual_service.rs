@@ -81,10 +81,10 @@ impl Grammar for VirtualService {
         json!({})
     }
 
-    /// Istio retries twice by default, which sends a prompt again; what the rule says itself stays.
+    /// Istio retries twice by default, which sends a prompt again; what the rule says itself
+    /// stays. It cuts no stream unless a timeout is written, and refuses one of 0.
     fn keep_streams(rule: &mut Value) {
         if let Some(fields) = rule.as_object_mut() {
-            fields.entry("timeout").or_insert_with(|| json!("0s"));
             let retries = fields.entry("retries");
             retries.or_insert_with(|| json!({"attempts": 0}));
         }
