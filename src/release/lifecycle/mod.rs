@@ -92,7 +92,7 @@ impl Progress {
 pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
     let site = run.site;
     let mut observed = site.observe(Some(aim.wanted)).await?;
-    let steps = plan(aim.wanted, &observed, &aim.options)
+    let steps = plan(aim.wanted, &observed, aim.options)
         .map_err(|refused| run.refused(&aim.wanted.version, refused))?;
     (run.on_event)(Event::Planned {
         release: site.release().clone(),
@@ -246,16 +246,7 @@ impl Run<'_> {
                     .phases
                     .merge(site.confirm(version, interrupt).await?);
             }
-            Step::Promote { version } => {
-                (self.on_event)(Event::Moved {
-                    version: version.clone(),
-                    from: progress.from.clone().filter(|from| from != version),
-                });
-                progress
-                    .record
-                    .promote(version, self.history, Timestamp::now());
-                site.save(&progress.record).await?;
-            }
+            Step::Promote { version } => self.promote(progress, version).await?,
             Step::End {
                 version,
                 state,
@@ -271,6 +262,16 @@ impl Run<'_> {
             Step::Prune => site.prune(&progress.record).await?,
         }
         Ok(())
+    }
+
+    async fn promote(&self, progress: &mut Progress, version: &VersionId) -> Result<(), Error> {
+        (self.on_event)(Event::Moved {
+            version: version.clone(),
+            from: progress.from.clone().filter(|from| from != version),
+        });
+        let now = Timestamp::now();
+        progress.record.promote(version, self.history, now);
+        self.site.save(&progress.record).await
     }
 
     /// Tells how far a hand-over is after `version` has come to `replicas`.
@@ -365,11 +366,10 @@ impl Run<'_> {
         for step in &steps {
             let taken = self.step(step, &mut back, None, interrupt).await;
             match (step, taken) {
-                (_, Ok(())) => {}
+                // The replicas are asked for; an interrupted run does not wait for them.
+                (_, Ok(())) | (Step::BringUp { .. }, Err(Error::Interrupted)) => {}
                 // The gateway is late; the version that it may still send to is drained.
                 (Step::Confirm { .. }, Err(error)) => also.push(error.to_string()),
-                // The replicas are asked for; an interrupted run does not wait for them.
-                (Step::BringUp { .. }, Err(Error::Interrupted)) => {}
                 (_, Err(error)) => return Err(error),
             }
             if let (Step::BringUp { version, replicas }, true) = (step, displaced) {
