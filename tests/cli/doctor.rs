@@ -102,7 +102,7 @@ fn a_cluster_is_judged_by_what_the_file_asks_of_it() {
         "v1.36.3: image volumes on by default",
         "containerd://2.1.4 on 1 nodes",
         "no node has 2 × nvidia.com/gpu of NVIDIA-H100-80GB-HBM3; there are: 4 × NVIDIA-L40S (4 free)",
-        "may not get, list, create, update, delete leases: hold the release's lock",
+        "may not get, list, create, patch, update, delete leases: hold the release's lock",
         "2 things are missing",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
