@@ -267,7 +267,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary)
-            opts="-f -q -h --file --env --set --weight --steps --for --margin --promote --hold --match --probe-rate --prompts --on-undecided --on-interrupt --pool-noise --version --image --lock --report --plain-http --ca --insecure --output --quiet --color --help status resume promote abort help"
+            opts="-f -q -h --file --env --set --namespace --context --weight --steps --for --margin --promote --hold --match --probe-rate --prompts --on-undecided --on-interrupt --pool-noise --version --image --lock --report --plain-http --ca --insecure --output --quiet --color --help status resume promote abort help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -286,6 +286,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -365,7 +373,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary__subcmd__abort)
-            opts="-f -q -h --file --env --set --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -384,6 +392,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -487,7 +503,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary__subcmd__promote)
-            opts="-f -q -h --file --env --set --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -506,6 +522,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -525,7 +549,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary__subcmd__resume)
-            opts="-f -q -h --file --env --set --prompts --report --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --prompts --report --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -544,6 +568,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -571,7 +603,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__canary__subcmd__status)
-            opts="-f -q -h --file --env --set --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -590,6 +622,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -631,7 +671,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__delete)
-            opts="-f -y -q -h --file --env --set --yes --drain --output --quiet --color --help"
+            opts="-f -y -q -h --file --env --set --namespace --context --yes --drain --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -650,6 +690,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1207,7 +1255,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__history)
-            opts="-f -q -h --file --env --set --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1226,6 +1274,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1567,7 +1623,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__logs)
-            opts="-f -q -h --file --env --set --version --follow --tail --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --version --follow --tail --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1586,6 +1642,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1747,7 +1811,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__rollback)
-            opts="-f -q -h --file --env --set --to --allow-downtime --plain-http --ca --insecure --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --to --allow-downtime --plain-http --ca --insecure --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1766,6 +1830,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1987,7 +2059,7 @@ _infer() {
             return 0
             ;;
         infer__subcmd__status)
-            opts="-f -q -h --file --env --set --output --quiet --color --help"
+            opts="-f -q -h --file --env --set --namespace --context --output --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2006,6 +2078,14 @@ _infer() {
                     return 0
                     ;;
                 --set)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -167,6 +167,8 @@ complete -c infer -n "__fish_infer_using_subcommand deploy" -s h -l help -d 'Pri
 complete -c infer -n "__fish_infer_using_subcommand status" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand status" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand status" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -177,6 +179,8 @@ complete -c infer -n "__fish_infer_using_subcommand status" -s h -l help -d 'Pri
 complete -c infer -n "__fish_infer_using_subcommand logs" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand logs" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l version -d 'Version; live and candidate if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l tail -d 'Lines to start with' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l output -d 'How to write results' -r -f -a "human\t''
@@ -235,6 +239,8 @@ complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcom
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l weight -d 'The candidate\'s share of the requests, in percent; 0 compares by probes alone' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l steps -d 'Rising shares, each compared in turn, such as 5,25,100; a last one of 100 promotes' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l for -d 'Time limit for the comparison at each share, such as 90s or 10m' -r
@@ -271,6 +277,8 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -281,6 +289,8 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l prompts -d 'Prompts for the probes, as JSON lines [default: built-in prompts]' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l report -d 'Also write the comparison as one HTML file' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l output -d 'How to write results' -r -f -a "human\t''
@@ -293,6 +303,8 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -303,6 +315,8 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -318,6 +332,8 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand history" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand history" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand history" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand history" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand history" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -328,6 +344,8 @@ complete -c infer -n "__fish_infer_using_subcommand history" -s h -l help -d 'Pr
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l to -d 'Version to go back to; the one before live if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l output -d 'How to write results' -r -f -a "human\t''
@@ -343,6 +361,8 @@ complete -c infer -n "__fish_infer_using_subcommand rollback" -s h -l help -d 'P
 complete -c infer -n "__fish_infer_using_subcommand delete" -s f -l file -d 'The infer.yaml to read' -r -F
 complete -c infer -n "__fish_infer_using_subcommand delete" -l env -d 'Which of its environments to lay over it' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l drain -d 'Seconds that requests in flight get to finish' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"

@@ -49,7 +49,7 @@
 //! | vLLM, SGLang, llama.cpp | `engine.kind` | probes, drain and flags of each | `every_engine_renders` | works; `tgi` and `triton` are refused |
 //! | cost, energy: choice | `hardware.choose` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | cost, energy: budget | `gates.budget` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
-//! | governance: secrets | `secrets` | references to Secrets, never their content | `the_rights_asked_for_name_no_secrets_and_no_wildcards` | works |
+//! | governance: secrets | `secrets` | references to Secrets, never their content | `no_right_names_secrets_a_wildcard_or_a_way_into_containers` | works |
 //! | governance: quality | `gates.quality` | none | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | edge (KubeEdge) | `edge` | node selector, offline mode | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | anything else | `patches` | any | `patches_change_what_no_key_says` | works; `templates` too |

@@ -115,7 +115,7 @@ struct StartArgs {
 
 pub async fn run(args: CanaryArgs, session: &Session) -> Result<Outcome, Failure> {
     match args.open {
-        Some(open) => open::run(open, session).await,
+        Some(open) => Box::pin(open::run(open, session)).await,
         None => start(&args.start, session).await,
     }
 }

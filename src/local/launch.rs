@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{Client, Error, SessionKey, lock, log};
-use crate::home::Home;
+use crate::{file::write_atomically, home::Home};
 
 /// How to serve a release that is not being served.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -35,6 +35,7 @@ const END_GRACE: Duration = Duration::from_secs(45);
 const THIS_EXECUTABLE: &str = "/proc/self/exe";
 
 pub(super) async fn detached(client: &Client, launch: &Launch) -> Result<(), Error> {
+    room_to_write(client)?;
     let mut serve = spawn(client, launch).map_err(|source| Error::Spawn {
         release: client.release().clone(),
         source,
@@ -49,10 +50,21 @@ pub(super) async fn detached(client: &Client, launch: &Launch) -> Result<(), Err
     })
 }
 
-fn spawn(client: &Client, launch: &Launch) -> io::Result<Child> {
+/// A disk that takes no writes is told here: `infer serve` would have no place to say it.
+fn room_to_write(client: &Client) -> Result<(), Error> {
     let paths = client.paths();
-    paths.make()?;
-    let path = paths.serve_log();
+    let failed = |source| Error::File {
+        path: paths.folder().to_owned(),
+        source,
+    };
+    paths.make().map_err(failed)?;
+    let probe = paths.folder().join("probe");
+    write_atomically(&probe, b"infer\n").map_err(failed)?;
+    std::fs::remove_file(probe).map_err(failed)
+}
+
+fn spawn(client: &Client, launch: &Launch) -> io::Result<Child> {
+    let path = client.paths().serve_log();
     let log = log::open(&path)?;
     log::trim(&path)?;
     let program = launch

@@ -119,7 +119,7 @@ async fn fetch_all(
     } else {
         1
     };
-    let work = stream::iter(layers.to_vec().into_iter().enumerate())
+    let work = stream::iter(layers.iter().cloned().enumerate())
         .map(|(number, layer)| {
             let (gauges, folder) = (Arc::clone(&gauges), Arc::clone(&room.folder));
             async move {

@@ -183,13 +183,13 @@ fn what_is_no_yaml_or_no_text_at_all_is_told() {
     assert_ran!(place.run(["deploy", "--file", "bad.yaml"]), @r#"
     exit 2
     --- stderr
-    error: bad.yaml is not valid: line 4 column 9: unknown field `replcas`, expected one of replicas
+    error: bad.yaml is not valid: line 4 column 9: unknown field `replcas`, expected one of replicas, horizontal
      --> bad.yaml:4:9
       |
     2 | name: chat
     3 | engine: {kind: sim}
     4 | scale: {replcas: 1}
-      |         ^ unknown field `replcas`, expected one of replicas
+      |         ^ unknown field `replcas`, expected one of replicas, horizontal
     hint: did you mean `replicas`?
     "#);
 }

@@ -22,7 +22,7 @@ type Act<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
 const AT_ONCE: usize = 24;
 
 /// Longest time for a run and its repetition.
-const RUN_MAX: Duration = Duration::from_secs(60);
+const RUN_MAX: Duration = Duration::from_mins(1);
 
 /// One command, and what stands before it.
 struct Case {
@@ -246,22 +246,23 @@ async fn cut_off(case: &Case, stage: &Stage, at: usize, fault: Fault) -> Result<
     }
     let astray = std::mem::take(&mut fake.faults.lock().unwrap().astray);
     if !astray.is_empty() {
-        return Err(format!("{astray:?}\nfirst: {first:?}"));
+        let seen = fake.faults.lock().unwrap().seen.clone();
+        return Err(format!("{astray:?}\nfirst: {first:?}\nthen: {seen:#?}"));
     }
     fake.heal();
-    let (state, wanted) = (fake.state(), &stage.wanted);
-    if state == *wanted {
+    let (found, wanted) = (fake.state(), &stage.wanted);
+    if found == *wanted {
         return Ok(());
     }
-    let paths: BTreeSet<_> = [wanted, &state]
+    let paths: BTreeSet<_> = [wanted, &found]
         .into_iter()
         .flat_map(|objects| objects.as_object().unwrap().keys())
         .collect();
     let differing: Vec<_> = paths
         .into_iter()
-        .filter(|path| wanted.get(path) != state.get(path))
+        .filter(|path| wanted.get(path) != found.get(path))
         .map(|path| {
-            let (wanted, found) = (&wanted[path.as_str()], &state[path.as_str()]);
+            let (wanted, found) = (&wanted[path.as_str()], &found[path.as_str()]);
             format!("{path}\n  wanted {wanted}\n  found  {found}")
         })
         .collect();

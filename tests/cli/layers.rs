@@ -165,20 +165,6 @@ const SEAMS: [&str; 5] = [
     "src/render/parts",
 ];
 
-/// Files that still name a kind.
-const NOT_YET: &[&str] = &[
-    "src/cluster/checks.rs",
-    "src/cluster/inventory.rs",
-    "src/cluster/order.rs",
-    "src/release/kubernetes/handover/mod.rs",
-    "src/release/kubernetes/objects.rs",
-    "src/release/kubernetes/up.rs",
-    "src/release/kubernetes/verdict.rs",
-    "src/release/kubernetes/views.rs",
-    "src/render/kinds.rs",
-    "src/render/lint.rs",
-];
-
 #[test]
 fn only_the_seams_name_kinds_of_objects() {
     let tests = test_files();
@@ -199,16 +185,7 @@ fn only_the_seams_name_kinds_of_objects() {
             naming.push(name);
         }
     }
-    let new: Vec<_> = naming
-        .iter()
-        .filter(|name| !NOT_YET.contains(&name.as_str()))
-        .collect();
-    assert!(new.is_empty(), "these name a kind of object: {new:?}");
-    let done: Vec<_> = NOT_YET
-        .iter()
-        .filter(|name| !naming.iter().any(|found| found == *name))
-        .collect();
-    assert!(done.is_empty(), "take these off NOT_YET: {done:?}");
+    assert!(naming.is_empty(), "these name a kind of object: {naming:?}");
 }
 
 /// Files that are compiled for tests only: `#[cfg(test)] mod name;`, with a path or without.

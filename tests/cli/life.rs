@@ -168,8 +168,6 @@ fn a_release_comes_up_changes_and_goes_back() {
     http://127.0.0.1:[PORT]
     --- stderr
     [TIME] chat on local   live vbbc89639b: unchanged
-    [TIME] ✓ load [SECONDS]   port [PORT]
-    [TIME] ✓ first token [SECONDS]   through the gateway
     "#);
     assert_ran!(release.run("status"), @r#"
     exit 0

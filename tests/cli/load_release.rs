@@ -31,6 +31,14 @@ fn cluster(gateway: Option<(&str, u16)>) -> FakeApiserver {
         json!({"spec": {"listeners": [{"name": "web", "protocol": "HTTP", "port": port}]},
             "status": {"addresses": addresses}}),
     );
+    let record = json!({"revisions": [{"revision": 1, "version": LIVE, "image": "registry.example.com/m",
+            "state": "live", "deployed_at": "2026-01-01T00:00:00Z", "simulated": false, "replicas": 1, "served": 1}],
+        "next": 2, "router": "HTTPRoute"});
+    server.put(
+        &format!("/api/v1{NAMESPACE}/configmaps/infer-chat"),
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "infer-chat"},
+            "data": {"record.json": record.to_string()}}),
+    );
     pod(&server, true);
     server
 }

@@ -433,7 +433,15 @@ async fn a_missing_right_is_not_a_missing_route() {
     let error = try_router(&server, HTTP_ROUTE, None).await.unwrap_err();
     assert!(matches!(error, Error::Transport { .. }), "{error}");
     assert!(!error.hints().is_empty());
-    let without = serve(HTTP_ROUTE, Box::new(forbidden));
+    let without = serve(
+        HTTP_ROUTE,
+        Box::new(move |call, store| {
+            if call.path == "/apis/gateway.networking.k8s.io/v1" {
+                return Some(Reply::failure(404, "NotFound", "no such group"));
+            }
+            forbidden(call, store)
+        }),
+    );
     let found = try_router(&without, HTTP_ROUTE, None).await.unwrap();
     assert!(found.is_none(), "the cluster has no Gateway API at all");
     let none = serve(VIRTUAL_SERVICE, Box::new(|_, _| None));

@@ -232,8 +232,8 @@ impl FakeRelease {
         let mut faults = self.faults.lock().unwrap();
         let (downtime, astray) = (faults.downtime, std::mem::take(&mut faults.astray));
         *faults = Faults {
-            downtime,
             astray,
+            downtime,
             ..Faults::default()
         };
         drop(faults);

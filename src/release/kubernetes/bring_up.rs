@@ -62,12 +62,11 @@ impl BringUp<'_> {
         }
         for object in &self.spec.objects {
             refuse_foreign(self.cluster, object, self.release).await?;
-            match workload::find(object).filter(|_| is_scaled) {
-                Some(row) => self.put_scaled(row, object, replicas).await?,
-                None => {
-                    let object = workload::scaled(object, replicas);
-                    apply::apply(self.cluster, &object, Apply::Keep).await?;
-                }
+            if let Some(row) = workload::find(object).filter(|_| is_scaled) {
+                self.put_scaled(row, object, replicas).await?;
+            } else {
+                let object = workload::scaled(object, replicas);
+                apply::apply(self.cluster, &object, Apply::Keep).await?;
             }
         }
         Ok(())

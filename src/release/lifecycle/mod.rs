@@ -92,7 +92,7 @@ impl Progress {
 pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
     let site = run.site;
     let mut observed = site.observe(Some(aim.wanted)).await?;
-    let steps = plan(aim.wanted, &observed, &aim.options)
+    let steps = plan(aim.wanted, &observed, aim.options)
         .map_err(|refused| run.refused(&aim.wanted.version, refused))?;
     (run.on_event)(Event::Planned {
         release: site.release().clone(),
@@ -112,7 +112,9 @@ pub async fn reach(run: &Run<'_>, aim: &Aim<'_>) -> Result<Deployed, Error> {
         Step::Shrink { version, .. } => Some(version),
         _ => None,
     });
-    let handover = shrinks.map(|live| HandedOver {
+    let one_by_one =
+        |live: &&VersionId| observed.standing(live).replicas.max(aim.wanted.replicas) > 1;
+    let handover = shrinks.filter(one_by_one).map(|live| HandedOver {
         version: aim.wanted.version.clone(),
         live: live.clone(),
         old: observed.standing(live).replicas,
@@ -244,16 +246,7 @@ impl Run<'_> {
                     .phases
                     .merge(site.confirm(version, interrupt).await?);
             }
-            Step::Promote { version } => {
-                (self.on_event)(Event::Moved {
-                    version: version.clone(),
-                    from: progress.from.clone().filter(|from| from != version),
-                });
-                progress
-                    .record
-                    .promote(version, self.history, Timestamp::now());
-                site.save(&progress.record).await?;
-            }
+            Step::Promote { version } => self.promote(progress, version).await?,
             Step::End {
                 version,
                 state,
@@ -269,6 +262,16 @@ impl Run<'_> {
             Step::Prune => site.prune(&progress.record).await?,
         }
         Ok(())
+    }
+
+    async fn promote(&self, progress: &mut Progress, version: &VersionId) -> Result<(), Error> {
+        (self.on_event)(Event::Moved {
+            version: version.clone(),
+            from: progress.from.clone().filter(|from| from != version),
+        });
+        let now = Timestamp::now();
+        progress.record.promote(version, self.history, now);
+        self.site.save(&progress.record).await
     }
 
     /// Tells how far a hand-over is after `version` has come to `replicas`.
@@ -363,15 +366,15 @@ impl Run<'_> {
         for step in &steps {
             let taken = self.step(step, &mut back, None, interrupt).await;
             match (step, taken) {
-                (_, Ok(())) => {}
+                // The replicas are asked for; an interrupted run does not wait for them.
+                (_, Ok(())) | (Step::BringUp { .. }, Err(Error::Interrupted)) => {}
                 // The gateway is late; the version that it may still send to is drained.
                 (Step::Confirm { .. }, Err(error)) => also.push(error.to_string()),
-                // The replicas are asked for; an interrupted run does not wait for them.
-                (Step::BringUp { .. }, Err(Error::Interrupted)) => {}
                 (_, Err(error)) => return Err(error),
             }
             if let (Step::BringUp { version, replicas }, true) = (step, displaced) {
-                let message = format!("{version} serves again with {replicas} replicas");
+                let s = if *replicas == 1 { "" } else { "s" };
+                let message = format!("{version} serves again with {replicas} replica{s}");
                 (self.on_event)(Event::Noticed { message });
             }
             if let Step::End { version, .. } = step {

@@ -195,7 +195,7 @@ pub enum Refused {
 }
 
 /// The steps from `observed` to `wanted`; none where it is reached.
-pub fn plan(wanted: &Wanted, observed: &Observed, options: &Options) -> Result<Vec<Step>, Refused> {
+pub fn plan(wanted: &Wanted, observed: &Observed, options: Options) -> Result<Vec<Step>, Refused> {
     if let Some(split) = &observed.split
         && let Some(run) = split.run()
     {
@@ -260,7 +260,7 @@ pub fn settle(observed: &Observed) -> Vec<Step> {
 fn in_place(
     (wanted, asked): (&Wanted, u32),
     observed: &Observed,
-    options: &Options,
+    options: Options,
     steps: &mut Vec<Step>,
 ) -> Result<(), Refused> {
     let version = &wanted.version;
@@ -274,6 +274,11 @@ fn in_place(
         });
     }
     let now = observed.standing(version);
+    // What still leads to the old version must not lose it.
+    let leads_first = now.ready > 0;
+    if leads_first {
+        converge(version, observed, steps);
+    }
     let grows = now.ready < wanted.replicas && others_run(observed, version);
     if let Some(handed) = handover(wanted, observed, options, grows)? {
         steps.extend(handed);
@@ -289,7 +294,9 @@ fn in_place(
             replicas: wanted.replicas,
         });
     }
-    converge(version, observed, steps);
+    if !leads_first {
+        converge(version, observed, steps);
+    }
     Ok(())
 }
 
@@ -316,18 +323,17 @@ fn converge(serving: &VersionId, observed: &Observed, steps: &mut Vec<Step>) {
 fn take_over(
     wanted: &Wanted,
     observed: &Observed,
-    options: &Options,
+    options: Options,
     steps: &mut Vec<Step>,
 ) -> Result<(), Refused> {
     let version = || wanted.version.clone();
     steps.push(Step::Prepare { version: version() });
     steps.push(Step::Remember { version: version() });
-    match handover(wanted, observed, options, true)? {
-        Some(handed) => steps.extend(handed),
-        None => {
-            bring_up(wanted, steps);
-            give_all(wanted, observed, steps);
-        }
+    if let Some(handed) = handover(wanted, observed, options, true)? {
+        steps.extend(handed);
+    } else {
+        bring_up(wanted, steps);
+        give_all(wanted, observed, steps);
     }
     Ok(())
 }
@@ -343,19 +349,16 @@ fn bring_up(wanted: &Wanted, steps: &mut Vec<Step>) {
 
 fn give_all(wanted: &Wanted, observed: &Observed, steps: &mut Vec<Step>) {
     let version = || wanted.version.clone();
-    match &observed.split {
-        None => {
-            steps.push(Step::Expose { version: version() });
-            let elsewhere = observed.service.as_ref();
-            if elsewhere.is_some_and(|now| *now != wanted.version) {
-                steps.push(Step::PointService { version: version() });
-            }
-        }
-        Some(_) => {
-            steps.push(Step::Move { version: version() });
-            // Created with the rest where it is not there.
+    if observed.split.is_none() {
+        steps.push(Step::Expose { version: version() });
+        let elsewhere = observed.service.as_ref();
+        if elsewhere.is_some_and(|now| *now != wanted.version) {
             steps.push(Step::PointService { version: version() });
         }
+    } else {
+        steps.push(Step::Move { version: version() });
+        // Created with the rest where it is not there.
+        steps.push(Step::PointService { version: version() });
     }
     steps.push(Step::Confirm { version: version() });
     steps.push(Step::Promote { version: version() });
@@ -450,7 +453,7 @@ fn leftovers(observed: &Observed, kept: &Kept<'_>) -> Vec<Step> {
 fn handover(
     wanted: &Wanted,
     observed: &Observed,
-    options: &Options,
+    options: Options,
     needed: bool,
 ) -> Result<Option<Vec<Step>>, Refused> {
     if options.surge != Surge::None || !needed {
@@ -495,7 +498,7 @@ fn handover(
     };
     let lack = || match &observed.room {
         Some(room) => room.sentence.clone(),
-        None => "what is free cannot be seen".to_owned(),
+        None => "rollout.surge is none, and what is free beside it cannot be seen".to_owned(),
     };
     let handed = handover_steps(&ground).ok_or_else(|| Refused::NoRoom {
         lack: lack(),
@@ -509,39 +512,46 @@ fn handover(
     }
     let mut steps = Vec::new();
     if now.ready < up {
-        steps.push(Step::BringUp {
-            version: wanted.version.clone(),
+        let up = Wanted {
             replicas: up,
-        });
-        steps.push(Step::FirstToken {
-            version: wanted.version.clone(),
-        });
+            ..wanted.clone()
+        };
+        bring_up(&up, &mut steps);
     }
     for step in handed {
-        match step {
-            HandoverStep::Old(replicas) => steps.push(Step::Shrink {
-                version: old.version.clone(),
-                replicas,
-            }),
-            HandoverStep::New(replicas) => {
-                steps.push(Step::BringUp {
-                    version: wanted.version.clone(),
-                    replicas,
-                });
-                if replicas == 1 {
-                    steps.push(Step::FirstToken {
-                        version: wanted.version.clone(),
-                    });
-                }
-            }
-            HandoverStep::Share(weight) => steps.push(Step::Share {
-                version: wanted.version.clone(),
-                weight,
-            }),
-            HandoverStep::All => give_all(wanted, observed, &mut steps),
-        }
+        hand_over(step, &old.version, (wanted, observed), &mut steps);
     }
     Ok(Some(steps))
+}
+
+/// One step of a hand-over, as the lifecycle takes it.
+fn hand_over(
+    step: HandoverStep,
+    old: &VersionId,
+    (wanted, observed): (&Wanted, &Observed),
+    steps: &mut Vec<Step>,
+) {
+    let version = || wanted.version.clone();
+    match step {
+        HandoverStep::Old(replicas) => steps.push(Step::Shrink {
+            version: old.clone(),
+            replicas,
+        }),
+        HandoverStep::New(replicas) => {
+            steps.push(Step::BringUp {
+                version: version(),
+                replicas,
+            });
+            if replicas == 1 {
+                steps.push(Step::FirstToken { version: version() });
+            }
+        }
+        HandoverStep::Share(weight) => steps.push(Step::Share {
+            version: version(),
+            weight,
+        }),
+        HandoverStep::All => give_all(wanted, observed, steps),
+    }
 }
 
 /// Whether nothing serves between two of the steps.

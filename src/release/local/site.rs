@@ -137,17 +137,16 @@ impl<'a> LocalSite<'a> {
     ) -> Result<PhaseSeconds, Error> {
         let wanted = self.wanted.as_ref();
         let wanted = wanted.filter(|wanted| wanted.version == *version);
-        let place = match wanted {
-            Some(wanted) => wanted.image.place.clone(),
-            None => {
-                let stored = self.stored();
-                let known = stored.record.find(version);
-                let known = known.ok_or_else(|| self.unknown(version))?;
-                known
-                    .image
-                    .parse::<Location>()
-                    .map_err(|_| Error::NoImage)?
-            }
+        let place = if let Some(wanted) = wanted {
+            wanted.image.place.clone()
+        } else {
+            let stored = self.stored();
+            let known = stored.record.find(version);
+            let known = known.ok_or_else(|| self.unknown(version))?;
+            known
+                .image
+                .parse::<Location>()
+                .map_err(|_| Error::NoImage)?
         };
         let pulled = models::pull(self.home, &place, &self.options, self.on_event, interrupt);
         let (folder, seconds) = pulled.await?;
@@ -353,6 +352,11 @@ impl Site for LocalSite<'_> {
     ) -> Doing<'a, Split> {
         Box::pin(async move {
             let router = traffic::Local::new(self.client.clone()).await?;
+            // A hand-over that stopped live first left the gateway without one.
+            if self.state().await?.split.live.is_none() && change.candidate.is_none() {
+                self.set_split(Some(&change.live)).await?;
+                return Ok(router.read().await?);
+            }
             Ok(router.write(read, change).await?)
         })
     }

@@ -10,7 +10,7 @@ fn live_ends_first_only_where_downtime_is_allowed() {
     assert_ran!(release.run(in_place), @r#"
     exit 1
     --- stderr
-    error: there is no room for chat v76d1b7227 beside the live version: rollout.surge is none, and one replica is all there is here
+    error: there is no room for chat v76d1b7227 beside the live version: rollout.surge is none, and what is free beside it cannot be seen
     hint: accept downtime: `infer deploy --allow-downtime` stops the live version first
     hint: or free GPUs for both versions and remove rollout.surge: `infer doctor` shows what is taken
     "#);

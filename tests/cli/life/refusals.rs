@@ -97,7 +97,7 @@ fn a_live_release_refuses_what_it_cannot_do() {
     assert_ran!(release.run("canary"), @r#"
     exit 2
     --- stderr
-    error: nothing to canary: vbbc89639b is live already
+    error: nothing to canary: vbbc89639b is the live version
     hint: change infer.yaml or run `infer pack`, or name another with --version
     "#);
     assert_ran!(release.run("canary status"), @r#"
@@ -138,8 +138,6 @@ fn a_live_release_refuses_what_it_cannot_do() {
     --- stderr
     [TIME] chat keeps http://127.0.0.1:[PORT], which its clients know; to move it to port [PORT], delete it first
     [TIME] chat on local   live vbbc89639b: unchanged
-    [TIME] ✓ load [SECONDS]   port [PORT]
-    [TIME] ✓ first token [SECONDS]   through the gateway
     "#);
     assert_ran!(release.run("status"), @r#"
     exit 0
@@ -199,6 +197,7 @@ fn a_deploy_that_cannot_be_says_why_and_live_goes_on() {
     exit 1
     --- stderr
     [TIME] chat on local   live vbbc89639b → vd76317d07: start it beside live, see its first token, move all traffic, drain live
+    [TIME] ! vd76317d07 is withdrawn; live vbbc89639b was not touched
     error: vllm is not on PATH
     hint: pip install vllm
     "#);
