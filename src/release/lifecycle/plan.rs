@@ -709,12 +709,12 @@ mod tests {
     fn what_an_autoscaler_has_made_of_the_replicas_is_as_wanted() {
         let options = Options::default();
         for replicas in 2..=5 {
-            let steps = plan(&autoscaled(LIVE), &serving(replicas), &options).unwrap();
+            let steps = plan(&autoscaled(LIVE), &serving(replicas), options).unwrap();
             assert_eq!(steps, []);
         }
-        let beyond = plan(&autoscaled(LIVE), &serving(6), &options).unwrap();
+        let beyond = plan(&autoscaled(LIVE), &serving(6), options).unwrap();
         assert_eq!(brought_up(&beyond), [5]);
-        let below = plan(&autoscaled(LIVE), &serving(1), &options).unwrap();
+        let below = plan(&autoscaled(LIVE), &serving(1), options).unwrap();
         assert_eq!(brought_up(&below), [2]);
     }
 
@@ -722,14 +722,14 @@ mod tests {
     fn what_takes_over_begins_with_as_many_replicas_as_serve() {
         let options = Options::default();
         for (serve, begins) in [(1, 2), (4, 4), (9, 5)] {
-            let steps = plan(&autoscaled(NEXT), &serving(serve), &options).unwrap();
+            let steps = plan(&autoscaled(NEXT), &serving(serve), options).unwrap();
             assert_eq!(brought_up(&steps), [begins]);
         }
         let waits = Wanted {
             goal: Goal::Wait,
             ..autoscaled(NEXT)
         };
-        let steps = plan(&waits, &serving(4), &options).unwrap();
+        let steps = plan(&waits, &serving(4), options).unwrap();
         assert_eq!(brought_up(&steps), [2]);
     }
 
@@ -739,7 +739,7 @@ mod tests {
         left.floored = vec![id(LIVE)];
         let unfloor = [Step::Unfloor { version: id(LIVE) }];
         assert_eq!(settle(&left), unfloor);
-        let steps = plan(&autoscaled(LIVE), &left, &Options::default());
+        let steps = plan(&autoscaled(LIVE), &left, Options::default());
         assert_eq!(steps.unwrap(), unfloor);
         // While it is open they stay.
         let split = left.split.as_mut().unwrap();
