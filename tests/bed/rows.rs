@@ -273,6 +273,43 @@ fn an_hpa_owns_replicas_and_is_floored_while_a_canary_is_open() {
     assert_eq!(replicas(&namespace, "deployment", &second).0, 0);
 }
 
+/// The number of replicas is handed to an autoscaler and taken back, and no pod ends for that.
+#[test]
+fn an_hpa_takes_replicas_over_and_gives_them_back() {
+    let namespace = Namespace::new("handed");
+    let fixed = simulated::file(&namespace, 3, "").replace("hardware: {", "hardware: {cpu: 1, ");
+    let scaled = fixed.replace(
+        "scale: {replicas: 3}",
+        "scale: {horizontal: {by: hpa, min: 2, max: 4, metric: {cpu: 70}}}",
+    );
+    namespace.place.write("infer.yaml", &fixed);
+    let _pods = FakePods::answer(&namespace);
+    let version = version_of(&namespace.result(&["deploy"]));
+    let names = || {
+        let mut names: Vec<_> = pods_of(&namespace, &version)
+            .iter()
+            .map(|pod| pod["metadata"]["name"].clone())
+            .collect();
+        names.sort_by_key(ToString::to_string);
+        names
+    };
+    let before = names();
+
+    namespace.place.write("infer.yaml", &scaled);
+    let same = namespace.result(&["deploy"]);
+    assert_eq!(same["version"], version.as_str(), "{same}");
+    assert_eq!(names(), before);
+    scaled_by_hand(&namespace, &version, 6, 4);
+    namespace.result(&["deploy"]);
+    assert_eq!(replicas(&namespace, "deployment", &version).0, 4);
+
+    namespace.place.write("infer.yaml", &fixed);
+    namespace.result(&["deploy"]);
+    assert_eq!(replicas(&namespace, "deployment", &version), (3, 3));
+    assert_eq!(namespace.list("hpa"), json!([]));
+    assert_eq!(namespace.result(&["deploy"])["changed"], false);
+}
+
 fn candidate(namespace: &Namespace) -> String {
     let status = namespace.infer(&["status"]).result();
     status["candidate"]

@@ -8,7 +8,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::simulated::RELEASE;
 use crate::support::bed::{Bed, Namespace, join};
@@ -77,19 +77,22 @@ fn look(bed: &Bed, namespace: &str, route: &str, workload: &str) -> Option<Vec<S
     // The route first: what it sends to must have been Ready before.
     let routes = list(route)?;
     let workloads = list(workload)?;
-    let route = routes["items"].as_array()?.first()?.clone();
-    let with_traffic = targets(&route);
+    let route = routes["items"].as_array()?.first()?;
+    let workloads = workloads["items"].as_array()?;
+    Some(unready(route, workloads))
+}
+
+fn unready(route: &Value, workloads: &[Value]) -> Vec<String> {
     let ready = |name: &str| {
-        let mut all = workloads["items"].as_array().into_iter().flatten();
+        let mut all = workloads.iter();
         let one = all.find(|one| one["metadata"]["name"] == name);
         one.is_some_and(|one| one["status"]["readyReplicas"].as_u64() > Some(0))
     };
-    let unready = with_traffic.into_iter().filter(|name| !ready(name));
-    Some(
-        unready
-            .map(|name| format!("{name} is not Ready: {route}"))
-            .collect(),
-    )
+    let with_traffic = targets(route).into_iter();
+    let unready = with_traffic.filter(|name| !ready(name));
+    unready
+        .map(|name| format!("{name} is not Ready: {route}"))
+        .collect()
 }
 
 /// Services that the rule for all users sends a part to.
@@ -113,4 +116,20 @@ fn targets(route: &Value) -> Vec<String> {
             name.starts_with(RELEASE).then(|| name.to_owned())
         })
         .collect()
+}
+
+#[test]
+fn a_part_for_what_is_not_ready_is_seen() {
+    let workload = |name: &str, ready: u32| json!({"metadata": {"name": name}, "status": {"readyReplicas": ready}});
+    let workloads = [workload("chat-v1", 1), workload("chat-v2", 0)];
+    let route = |weight: u32| {
+        let backend = |name: &str, weight: u32| json!({"name": name, "weight": weight});
+        let backends = [backend("chat-v1", 100 - weight), backend("chat-v2", weight)];
+        json!({"spec": {"rules": [{"backendRefs": [backend("chat-v3", 1)]}, {"backendRefs": backends}]}})
+    };
+    assert_eq!(unready(&route(0), &workloads), Vec::<String>::new());
+    assert_eq!(unready(&route(10), &workloads).len(), 1);
+    let mesh = json!({"spec": {"http": [{"route": [{"destination": {"host": "chat-v2"}}]}]}});
+    assert_eq!(unready(&mesh, &workloads).len(), 1);
+    assert_eq!(unready(&mesh, &[]).len(), 1, "what is gone is not Ready");
 }

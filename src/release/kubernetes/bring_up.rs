@@ -13,7 +13,7 @@ use crate::{
         conflict::owners,
         explain::explain,
         follow::{self, Budget, Rollout, follow},
-        inventory::of_version,
+        inventory::{self, of_version},
         pods,
         rollout::Phase as Rolling,
         scale,
@@ -57,6 +57,9 @@ impl BringUp<'_> {
     /// with no fewer.
     pub(super) async fn put(&self, replicas: u32) -> Result<(), Error> {
         let is_scaled = scale::limits(&self.spec.objects).is_some();
+        if !is_scaled {
+            self.end_scalers(replicas).await?;
+        }
         for object in &self.spec.objects {
             refuse_foreign(self.cluster, object, self.release).await?;
             if let Some(row) = workload::find(object).filter(|_| is_scaled) {
@@ -65,6 +68,24 @@ impl BringUp<'_> {
                 let object = workload::scaled(object, replicas);
                 apply::apply(self.cluster, &object, Apply::Keep).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes the autoscalers that an earlier deploy gave the version, after the replicas that
+    /// they owned have become `infer`'s.
+    async fn end_scalers(&self, replicas: u32) -> Result<(), Error> {
+        let scalers = scale::list(self.cluster, self.release, self.version).await?;
+        if scalers.is_empty() {
+            return Ok(());
+        }
+        let (row, object) = self.workload()?;
+        match apply::scale(self.cluster, row.kind(), object.name(), replicas).await {
+            Err(error) if error.is_not_found() => {}
+            scaled => scaled?,
+        }
+        for (_, scaler) in scalers {
+            inventory::delete(self.cluster, &scaler).await?;
         }
         Ok(())
     }

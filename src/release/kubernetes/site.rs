@@ -18,7 +18,7 @@ use crate::{
     cluster::{
         self, Cluster,
         apply::{Apply, apply, create},
-        diff::ObjectDiff,
+        diff::{Act, ObjectDiff},
         inventory,
         lease::Lock,
         scale, workload,
@@ -255,7 +255,7 @@ impl<'a> ClusterSite<'a> {
             .map(|object| self.without_split(object))
             .collect();
         let shared = difference::changes(self.cluster, &wanted.shared).await?;
-        let mut version = difference::changes(self.cluster, &wanted.spec.objects).await?;
+        let mut version = self.version_differences(observed, wanted).await?;
         let routes = difference::changes(self.cluster, &without_split).await?;
         observed.changes = Changes {
             shared: !shared.is_empty(),
@@ -270,6 +270,34 @@ impl<'a> ClusterSite<'a> {
             difference::against_live(&mut version, &wanted.spec.objects, against, &wanted.version);
         }
         Ok([version, shared, routes].concat())
+    }
+
+    async fn version_differences(
+        &self,
+        observed: &Observed,
+        wanted: &WantedObjects,
+    ) -> Result<Vec<ObjectDiff>, Error> {
+        let objects = &wanted.spec.objects;
+        let scalers = match scale::limits(objects) {
+            Some(_) => Vec::new(),
+            None => scale::list(self.cluster, self.release, &wanted.version).await?,
+        };
+        if scalers.is_empty() {
+            return difference::changes(self.cluster, objects).await;
+        }
+        // The replicas are an autoscaler's until it is gone: a dry run with others is refused.
+        let now = observed.standing(&wanted.version).replicas;
+        let objects: Vec<_> = objects
+            .iter()
+            .map(|object| workload::scaled(object, now))
+            .collect();
+        let mut found = difference::changes(self.cluster, &objects).await?;
+        found.extend(scalers.iter().map(|(_, scaler)| ObjectDiff {
+            object: scaler.title(),
+            act: Act::Delete,
+            changes: Vec::new(),
+        }));
+        Ok(found)
     }
 
     /// Where the wanted version's missing replicas find GPUs.

@@ -643,3 +643,108 @@ pub fn undo(
     }
     steps
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIVE: &str = "v00000000a";
+    const NEXT: &str = "v00000000b";
+
+    fn id(name: &str) -> VersionId {
+        name.parse().unwrap()
+    }
+
+    /// `LIVE` serves with `replicas`, and nothing is left to do.
+    fn serving(replicas: u32) -> Observed {
+        let mut record = Record::default();
+        let entry = crate::release::record::Entry {
+            version: id(LIVE),
+            image: String::new(),
+            simulated: true,
+            replicas: 2,
+        };
+        record.candidate(&entry, jiff::Timestamp::UNIX_EPOCH);
+        record.promote(&id(LIVE), 10, jiff::Timestamp::UNIX_EPOCH);
+        Observed {
+            split: Some(Split {
+                live: id(LIVE),
+                candidate: None,
+                weight: Weight::ZERO,
+                matches: None,
+                token: String::new(),
+                journal: None,
+                writer: None,
+            }),
+            service: Some(id(LIVE)),
+            record,
+            versions: vec![Standing {
+                version: id(LIVE),
+                replicas,
+                ready: replicas,
+            }],
+            weighted: true,
+            ..Observed::default()
+        }
+    }
+
+    fn autoscaled(version: &str) -> Wanted {
+        Wanted {
+            version: id(version),
+            replicas: 2,
+            replicas_max: Some(5),
+            goal: Goal::Serve,
+        }
+    }
+
+    fn brought_up(steps: &[Step]) -> Vec<u32> {
+        let replicas = steps.iter().filter_map(|step| match step {
+            Step::BringUp { replicas, .. } => Some(*replicas),
+            _ => None,
+        });
+        replicas.collect()
+    }
+
+    #[test]
+    fn what_an_autoscaler_has_made_of_the_replicas_is_as_wanted() {
+        let options = Options::default();
+        for replicas in 2..=5 {
+            let steps = plan(&autoscaled(LIVE), &serving(replicas), options).unwrap();
+            assert_eq!(steps, []);
+        }
+        let beyond = plan(&autoscaled(LIVE), &serving(6), options).unwrap();
+        assert_eq!(brought_up(&beyond), [5]);
+        let below = plan(&autoscaled(LIVE), &serving(1), options).unwrap();
+        assert_eq!(brought_up(&below), [2]);
+    }
+
+    #[test]
+    fn what_takes_over_begins_with_as_many_replicas_as_serve() {
+        let options = Options::default();
+        for (serve, begins) in [(1, 2), (4, 4), (9, 5)] {
+            let steps = plan(&autoscaled(NEXT), &serving(serve), options).unwrap();
+            assert_eq!(brought_up(&steps), [begins]);
+        }
+        let waits = Wanted {
+            goal: Goal::Wait,
+            ..autoscaled(NEXT)
+        };
+        let steps = plan(&waits, &serving(4), options).unwrap();
+        assert_eq!(brought_up(&steps), [2]);
+    }
+
+    #[test]
+    fn floors_that_a_killed_canary_left_are_taken_back() {
+        let mut left = serving(3);
+        left.floored = vec![id(LIVE)];
+        let unfloor = [Step::Unfloor { version: id(LIVE) }];
+        assert_eq!(settle(&left), unfloor);
+        let steps = plan(&autoscaled(LIVE), &left, Options::default());
+        assert_eq!(steps.unwrap(), unfloor);
+        // While it is open they stay.
+        let split = left.split.as_mut().unwrap();
+        split.candidate = Some(id(NEXT));
+        split.journal = Some("{\"run_id\": \"r\"}".parse().unwrap());
+        assert_eq!(settle(&left), []);
+    }
+}
