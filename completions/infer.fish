@@ -34,25 +34,25 @@ complete -c infer -n "__fish_infer_needs_command" -s h -l help -d 'Print help (s
 complete -c infer -n "__fish_infer_needs_command" -s V -l version -d 'Print version'
 complete -c infer -n "__fish_infer_needs_command" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
 complete -c infer -n "__fish_infer_needs_command" -f -a "pack" -d 'Pack model weights into an OCI image'
-complete -c infer -n "__fish_infer_needs_command" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_needs_command" -f -a "inspect" -d 'Show the contents of a packed model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "verify" -d 'Check every digest of a packed model'
-complete -c infer -n "__fish_infer_needs_command" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_needs_command" -f -a "unpack" -d 'Write the files of a packed model into a folder'
 complete -c infer -n "__fish_infer_needs_command" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
-complete -c infer -n "__fish_infer_needs_command" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
-complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
-complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_needs_command" -f -a "deploy" -d 'Start the wanted version and give it the traffic'
+complete -c infer -n "__fish_infer_needs_command" -f -a "status" -d 'Show a release\'s versions, their traffic and an open canary'
+complete -c infer -n "__fish_infer_needs_command" -f -a "logs" -d 'Print the logs of a release\'s engines'
 complete -c infer -n "__fish_infer_needs_command" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
-complete -c infer -n "__fish_infer_needs_command" -f -a "canary" -d 'Shift traffic to the wanted version, compare it with the live one, and go on or back'
-complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'Show what a release has served, oldest first'
-complete -c infer -n "__fish_infer_needs_command" -f -a "rollback" -d 'Go back to a version that has served before'
-complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_needs_command" -f -a "canary" -d 'Shift traffic to the wanted version, compare both, then hold, promote or roll back'
+complete -c infer -n "__fish_infer_needs_command" -f -a "history" -d 'List the revisions of a release, oldest first'
+complete -c infer -n "__fish_infer_needs_command" -f -a "rollback" -d 'Give the traffic back to a version that has served before'
+complete -c infer -n "__fish_infer_needs_command" -f -a "delete" -d 'Stop a release and delete all of its objects, processes and state'
 complete -c infer -n "__fish_infer_needs_command" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
 complete -c infer -n "__fish_infer_needs_command" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
 complete -c infer -n "__fish_infer_needs_command" -f -a "doctor" -d 'Check this machine and the cluster for what a release needs'
 complete -c infer -n "__fish_infer_needs_command" -f -a "template" -d 'List, copy and compare the templates of manifests'
 complete -c infer -n "__fish_infer_needs_command" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
 complete -c infer -n "__fish_infer_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c infer -n "__fish_infer_needs_command" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_needs_command" -f -a "man" -d 'Print the manual page, or write one for each verb'
 complete -c infer -n "__fish_infer_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand init" -l model -d 'Folder or .gguf file with the weights' -r -F
 complete -c infer -n "__fish_infer_using_subcommand init" -l image -d 'Where to pack them: REGISTRY/REPOSITORY, or oci:DIR' -r
@@ -65,7 +65,7 @@ complete -c infer -n "__fish_infer_using_subcommand init" -l namespace -d 'Names
 complete -c infer -n "__fish_infer_using_subcommand init" -l gpus -d 'GPUs per replica' -r
 complete -c infer -n "__fish_infer_using_subcommand init" -l gateway -d 'Gateway to join, for Kubernetes' -r
 complete -c infer -n "__fish_infer_using_subcommand init" -l host -d 'Host name that clients ask for' -r
-complete -c infer -n "__fish_infer_using_subcommand init" -l slo -d 'A promise that must hold, such as ttft.p99<500ms; may be repeated' -r
+complete -c infer -n "__fish_infer_using_subcommand init" -l slo -d 'An SLO, such as ttft.p99<500ms; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand init" -s f -l file -d 'File to write' -r -F
 complete -c infer -n "__fish_infer_using_subcommand init" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -80,7 +80,7 @@ complete -c infer -n "__fish_infer_using_subcommand pack" -l also -d 'Also write
 complete -c infer -n "__fish_infer_using_subcommand pack" -l exclude -d 'Leave out files or folders that match; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand pack" -l lock -d 'Lock file to write [default: infer.lock beside infer.yaml]' -r -F
 complete -c infer -n "__fish_infer_using_subcommand pack" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand pack" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand pack" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand pack" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand pack" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand pack" -l output -d 'How to write results' -r -f -a "human\t''
@@ -89,12 +89,12 @@ complete -c infer -n "__fish_infer_using_subcommand pack" -l color -d 'When to u
 always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand pack" -l dry-run -d 'Only say what would be sent'
-complete -c infer -n "__fish_infer_using_subcommand pack" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand pack" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand pack" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand pack" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand pack" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand inspect" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand inspect" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand inspect" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand inspect" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand inspect" -l output -d 'How to write results' -r -f -a "human\t''
@@ -103,12 +103,12 @@ complete -c infer -n "__fish_infer_using_subcommand inspect" -l color -d 'When t
 always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand inspect" -l files -d 'List each file of each layer'
-complete -c infer -n "__fish_infer_using_subcommand inspect" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand inspect" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand inspect" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand inspect" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand verify" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand verify" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand verify" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand verify" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand verify" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand verify" -l output -d 'How to write results' -r -f -a "human\t''
@@ -116,12 +116,12 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand verify" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand verify" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand verify" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand verify" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand verify" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand unpack" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l into -d 'Folder to make; it must not exist yet' -r -F
@@ -130,16 +130,16 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand unpack" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand unpack" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand unpack" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand render" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand render" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand render" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand render" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand render" -l image -d 'Packed model to use instead of the one in infer.lock' -r
 complete -c infer -n "__fish_infer_using_subcommand render" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
-complete -c infer -n "__fish_infer_using_subcommand render" -l into -d 'Write one file an object into this folder, and remove stale ones of infer\'s' -r -F
+complete -c infer -n "__fish_infer_using_subcommand render" -l into -d 'Write one file for each object into this folder, and remove old ones that infer wrote' -r -F
 complete -c infer -n "__fish_infer_using_subcommand render" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand render" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -148,7 +148,7 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand render" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand render" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand deploy" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l image -d 'Image to serve instead of infer.yaml\'s; with a digest, infer.lock is not asked' -r
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l lock -d 'The infer.lock to read; the one beside infer.yaml if left out' -r -F
@@ -158,17 +158,17 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand deploy" -l no-traffic -d 'Stop before the traffic moves: the new version waits as candidate'
-complete -c infer -n "__fish_infer_using_subcommand deploy" -l allow-downtime -d 'With rollout.surge none and no room for a second replica: let nothing serve meanwhile'
-complete -c infer -n "__fish_infer_using_subcommand deploy" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l no-traffic -d 'Start the new version as candidate; the traffic does not move'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l allow-downtime -d 'With rollout.surge none and no room for both versions: stop the live one first'
+complete -c infer -n "__fish_infer_using_subcommand deploy" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand deploy" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand status" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand status" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand status" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand status" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand status" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand status" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -177,23 +177,23 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand status" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand logs" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand logs" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand logs" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand logs" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
-complete -c infer -n "__fish_infer_using_subcommand logs" -l version -d 'Version; live and candidate if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand logs" -l version -d 'Version to print; live and candidate if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l tail -d 'Lines to start with' -r
 complete -c infer -n "__fish_infer_using_subcommand logs" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand logs" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand logs" -l follow -d 'Go on as more is written'
+complete -c infer -n "__fish_infer_using_subcommand logs" -l follow -d 'Print new lines as they are written'
 complete -c infer -n "__fish_infer_using_subcommand logs" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l endpoint -d 'Where the release of infer.yaml answers, by its gates; its gateway\'s address by default' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l endpoint -d 'URL of the release of infer.yaml; its gateway\'s address by default' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l model -d 'Model to ask for; the only one of the server by default' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -s c -l concurrency -d 'Users at once (closed loop), or with --rate the most requests in flight' -r
@@ -207,7 +207,7 @@ complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_su
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l output-tokens -d 'Longest answer, and exactly that long where the engine can be told to go on' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l prompts -d 'Your own prompts, one {"prompt": …} or {"messages": […]} a line' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l api -d 'chat, completions or embeddings' -r
-complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l slo -d 'A promise to judge by, such as \'ttft.p99<500ms\'; repeatable; the release\'s `gates.slo` if neither this nor a URL is given' -r
+complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l slo -d 'An SLO to check, such as \'ttft.p99<500ms\'; repeatable; the release\'s `gates.slo` if neither this nor a URL is given' -r
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l report -d 'Write a report that one can open in a browser' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l junit -d 'Write the gates as test cases for a CI system (`JUnit`)' -r -F
 complete -c infer -n "__fish_infer_using_subcommand load; and not __fish_seen_subcommand_from compare help" -l header -d 'Header to send, as NAME:VALUE; repeatable' -r
@@ -237,10 +237,10 @@ complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcom
 complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "compare" -d 'Tell whether run B is worse than run A'
 complete -c infer -n "__fish_infer_using_subcommand load; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l weight -d 'The candidate\'s share of the requests, in percent; 0 compares by probes alone' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l steps -d 'Rising shares, each compared in turn, such as 5,25,100; a last one of 100 promotes' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l for -d 'Time limit for the comparison at each share, such as 90s or 10m' -r
@@ -265,7 +265,7 @@ always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l promote -d 'Give the candidate all requests once it is not worse'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l hold -d 'A/B: compare until the time limit, then keep the share whatever the result'
-complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -275,10 +275,10 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "abort" -d 'End the canary: the live version gets all requests again'
 complete -c infer -n "__fish_infer_using_subcommand canary; and not __fish_seen_subcommand_from status resume promote abort help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -287,10 +287,10 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l prompts -d 'Prompts for the probes, as JSON lines [default: built-in prompts]' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l report -d 'Also write the comparison as one HTML file' -r -F
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -l output -d 'How to write results' -r -f -a "human\t''
@@ -301,10 +301,10 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -313,10 +313,10 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from abort" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -330,10 +330,10 @@ complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subc
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "abort" -d 'End the canary: the live version gets all requests again'
 complete -c infer -n "__fish_infer_using_subcommand canary; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand history" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand history" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand history" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand history" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand history" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand history" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand history" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand history" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
@@ -342,10 +342,10 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand history" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand history" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand rollback" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand rollback" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand rollback" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l to -d 'Version to go back to; the one before live if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l ca -d 'Trust the certificates (PEM) of this file, too' -r -F
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l output -d 'How to write results' -r -f -a "human\t''
@@ -353,16 +353,16 @@ json\t'One JSON object a line'"
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l color -d 'When to use colour; NO_COLOR is honoured' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c infer -n "__fish_infer_using_subcommand rollback" -l allow-downtime -d 'With rollout.surge none and no room for a second replica: let nothing serve meanwhile'
-complete -c infer -n "__fish_infer_using_subcommand rollback" -l plain-http -d 'Speak HTTP without TLS; a loopback address needs no such leave'
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l allow-downtime -d 'With rollout.surge none and no room for both versions: stop the live one first'
+complete -c infer -n "__fish_infer_using_subcommand rollback" -l plain-http -d 'Use HTTP without TLS; not needed for a loopback address'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -l insecure -d 'Do not check the registry\'s certificate'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand rollback" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand delete" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand delete" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
-complete -c infer -n "__fish_infer_using_subcommand delete" -l namespace -d 'Namespace to look in, where no infer.yaml says it; the kubeconfig\'s if left out' -r
-complete -c infer -n "__fish_infer_using_subcommand delete" -l context -d 'Context of the kubeconfig to look in, where no infer.yaml says it' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l namespace -d 'Namespace of the cluster; that of infer.yaml, else the kubeconfig\'s, if left out' -r
+complete -c infer -n "__fish_infer_using_subcommand delete" -l context -d 'Context of the kubeconfig; that of infer.yaml, else the current one, if left out' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l drain -d 'Seconds that requests in flight get to finish' -r
 complete -c infer -n "__fish_infer_using_subcommand delete" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -374,7 +374,7 @@ complete -c infer -n "__fish_infer_using_subcommand delete" -s q -l quiet -d 'Sa
 complete -c infer -n "__fish_infer_using_subcommand delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand serve" -l port -d 'Port of the gateway, from now on' -r
 complete -c infer -n "__fish_infer_using_subcommand serve" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand serve" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand serve" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand serve" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand serve" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -420,7 +420,7 @@ complete -c infer -n "__fish_infer_using_subcommand sim" -l fail-start -d 'End w
 complete -c infer -n "__fish_infer_using_subcommand sim" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand sim" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand doctor" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand doctor" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand doctor" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand doctor" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand doctor" -l context -d 'Context of the kubeconfig; looks at its cluster whatever the target' -r
 complete -c infer -n "__fish_infer_using_subcommand doctor" -s n -l namespace -d 'Namespace to look at rights in' -r
@@ -438,12 +438,12 @@ always\t''
 never\t''"
 complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "list" -d 'List every template, its origin and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
-complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "diff" -d 'Compare your templates with the built-in ones'
 complete -c infer -n "__fish_infer_using_subcommand template; and not __fish_seen_subcommand_from list eject diff help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -453,7 +453,7 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -464,7 +464,7 @@ complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_su
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from eject" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s f -l file -d 'The infer.yaml to read' -r -F
-complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l env -d 'Which of its environments to lay over it' -r
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l env -d 'Environment of infer.yaml to apply: a key under `environments`' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l set -d 'Change one key, as in `--set scale.replicas=2`; may be repeated' -r
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -474,9 +474,9 @@ never\t''"
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -l exit-code -d 'Exit with 3 where there is a difference'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s q -l quiet -d 'Say only what went wrong'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "list" -d 'List every template, its origin and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
-complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "diff" -d 'Compare your templates with the built-in ones'
 complete -c infer -n "__fish_infer_using_subcommand template; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand schema" -l output -d 'How to write results' -r -f -a "human\t''
 json\t'One JSON object a line'"
@@ -502,31 +502,31 @@ complete -c infer -n "__fish_infer_using_subcommand man" -s q -l quiet -d 'Say o
 complete -c infer -n "__fish_infer_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "init" -d 'Write infer.yaml, after a look at the weights'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "pack" -d 'Pack model weights into an OCI image'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "inspect" -d 'Show what is in a packed model'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "inspect" -d 'Show the contents of a packed model'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "verify" -d 'Check every digest of a packed model'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "unpack" -d 'Get the files of a packed model back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "unpack" -d 'Write the files of a packed model into a folder'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "render" -d 'Print the Kubernetes manifests of a release, offline'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "deploy" -d 'Bring the wanted version up and give it the traffic'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "status" -d 'Show what a release is doing: versions, traffic, an open canary'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "logs" -d 'Print what the engines of a release write'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "deploy" -d 'Start the wanted version and give it the traffic'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "status" -d 'Show a release\'s versions, their traffic and an open canary'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "logs" -d 'Print the logs of a release\'s engines'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "load" -d 'Load-test a server, with a live readout, a report and SLO gates'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "canary" -d 'Shift traffic to the wanted version, compare it with the live one, and go on or back'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "history" -d 'Show what a release has served, oldest first'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "rollback" -d 'Go back to a version that has served before'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "delete" -d 'End a release and remove everything it made'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "canary" -d 'Shift traffic to the wanted version, compare both, then hold, promote or roll back'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "history" -d 'List the revisions of a release, oldest first'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "rollback" -d 'Give the traffic back to a version that has served before'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "delete" -d 'Stop a release and delete all of its objects, processes and state'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "serve" -d 'Serve a release on this machine: its engines, and one weighted gateway in front'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "sim" -d 'Simulate a GPU server: OpenAI API and vLLM metrics, a stated latency law, no model'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "doctor" -d 'Check this machine and the cluster for what a release needs'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "template" -d 'List, copy and compare the templates of manifests'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "schema" -d 'Print the JSON Schema of infer.yaml or of results'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "man" -d 'Print the manual page, or write one a verb'
+complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "man" -d 'Print the manual page, or write one for each verb'
 complete -c infer -n "__fish_infer_using_subcommand help; and not __fish_seen_subcommand_from init pack inspect verify unpack render deploy status logs load canary history rollback delete serve sim doctor template schema completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from load" -f -a "compare" -d 'Tell whether run B is worse than run A'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "status" -d 'Show the open canary; exit code 4 if its process is gone'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "resume" -d 'Continue an open canary at the step where it stopped'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "promote" -d 'Give the candidate all requests, without a comparison'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from canary" -f -a "abort" -d 'End the canary: the live version gets all requests again'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'Every template, where it comes from, and its blocks'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "list" -d 'List every template, its origin and its blocks'
 complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "eject" -d 'Copy built-in templates into the folder to change them there'
-complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'What your templates change of the built-in ones'
+complete -c infer -n "__fish_infer_using_subcommand help; and __fish_seen_subcommand_from template" -f -a "diff" -d 'Compare your templates with the built-in ones'

@@ -12,8 +12,8 @@ use crate::{
 
 /// Model weights to production traffic
 ///
-/// Packs model weights into OCI images, deploys them, load-tests the GPU server
-/// and shifts canary traffic while showing, live, what users feel.
+/// Packs model weights into OCI images, deploys them to Kubernetes or this machine, load-tests
+/// the server, and shifts canary traffic while showing each version's latency and errors.
 #[derive(Debug, Parser)]
 #[command(
     name = "infer",

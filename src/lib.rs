@@ -11,14 +11,16 @@
 //!
 //! A verb is one file in [`commands`]: its arguments and its `run`. A job is one
 //! folder: a pure plan, then the act. Domains report events and never print;
-//! [`ui`] is the only code that prints or asks. `tests/cli/layers.rs` holds who
-//! may import whom.
+//! [`ui`] is the only code that prints or asks. `tests/cli/layers.rs` checks which
+//! module may import which.
 //!
-//! # What it knows of, and what it does
+//! A verb that changes a release reads the present state and plans the steps that are left
+//! ([`release::lifecycle`]), so the same command again finishes a run that was killed.
 //!
-//! A capability is a key of `infer.yaml` that works, or one that is refused until it does:
-//! a key that changes nothing would be taken for one that works. `tests/cli/capabilities.rs` holds each
-//! row against the program.
+//! # Capabilities
+//!
+//! A capability is a key of `infer.yaml`. It works, or it is refused: no key is read and ignored.
+//! `tests/cli/capabilities.rs` checks each row against the program.
 //!
 //! | capability | key | objects | test | state |
 //! |---|---|---|---|---|

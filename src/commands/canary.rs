@@ -30,7 +30,7 @@ use crate::{
     weight::Weight,
 };
 
-/// Shift traffic to the wanted version, compare it with the live one, and go on or back
+/// Shift traffic to the wanted version, compare both, then hold, promote or roll back
 ///
 /// The wanted version (the candidate) starts beside the live one and gets its share of the
 /// requests. A sequential test compares both versions' time to first token, time per token and

@@ -19,7 +19,9 @@ use crate::{
     ui::Deleted,
 };
 
-/// End a release and remove everything it made
+/// Stop a release and delete all of its objects, processes and state
+///
+/// On a cluster that includes its Lease. The same command again finishes a delete that was killed.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example:\n  infer delete chat --yes\n\nUnpacked models stay in the cache for the next deploy."

@@ -16,17 +16,18 @@ use crate::{
     release::{event::Event, lifecycle::Goal},
 };
 
-/// Bring the wanted version up and give it the traffic
+/// Start the wanted version and give it the traffic
 ///
-/// The wanted version is what infer.yaml and infer.lock resolve to. It comes up beside the
-/// live one, answers a request with its first token, and then gets all traffic in one write;
-/// any failure leaves the live version untouched. The endpoint is printed on stdout.
+/// The wanted version is the one that infer.yaml and infer.lock describe. It starts beside the
+/// live version, answers a test request, and then gets all traffic in one write; after a failure
+/// the live version goes on serving. The same command again finishes a deploy that was
+/// killed. The endpoint is printed on stdout.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   infer deploy                     what infer.yaml and infer.lock say
   infer deploy --env prod
-  infer deploy --no-traffic        stop before the traffic moves
+  infer deploy --no-traffic        start the new version, leave the traffic where it is
   infer deploy --allow-downtime    no room for both versions: stop live, then start")]
 pub struct DeployArgs {
     #[command(flatten)]
@@ -34,10 +35,10 @@ pub struct DeployArgs {
     /// Image to serve instead of infer.yaml's; with a digest, infer.lock is not asked
     #[arg(long, value_name = "REF@sha256:…")]
     image: Option<Location>,
-    /// Stop before the traffic moves: the new version waits as candidate
+    /// Start the new version as candidate; the traffic does not move
     #[arg(long)]
     no_traffic: bool,
-    /// With rollout.surge none and no room for a second replica: let nothing serve meanwhile
+    /// With rollout.surge none and no room for both versions: stop the live one first
     #[arg(long)]
     allow_downtime: bool,
     /// The infer.lock to read; the one beside infer.yaml if left out

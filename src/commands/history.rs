@@ -10,7 +10,11 @@ use crate::{
     spec::Target,
 };
 
-/// Show what a release has served, oldest first
+/// List the revisions of a release, oldest first
+///
+/// A revision keeps its number. Its state is live, candidate, superseded (served before), refused
+/// (lost a canary or failed to start) or withdrawn (interrupted, aborted, undecided, or replaced
+/// before a decision).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  infer history chat")]
 pub struct HistoryArgs {

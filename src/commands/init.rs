@@ -61,7 +61,7 @@ pub struct InitArgs {
     /// Host name that clients ask for
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
-    /// A promise that must hold, such as ttft.p99<500ms; may be repeated
+    /// An SLO, such as ttft.p99<500ms; may be repeated
     #[arg(long, value_name = "GATE")]
     slo: Vec<Gate>,
     /// File to write

@@ -7,9 +7,9 @@ use crate::{
     ui::InspectView,
 };
 
-/// Show what is in a packed model
+/// Show the contents of a packed model
 ///
-/// Reads the image's documents only, a few kilobytes, wherever it lies.
+/// Reads only the image's manifests and configs, a few kilobytes, not the weights.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  infer inspect oci:./image\n  infer inspect ghcr.io/acme/chat:v3 --files"

@@ -46,9 +46,9 @@ const OUTPUT_TOKENS_DEFAULT: u32 = 128;
 
 /// Load-test a server, with a live readout, a report and SLO gates
 ///
-/// Sends requests as users do (closed loop) or on a schedule (open loop), and measures
-/// what they feel: TTFT, time per output token, end to end. Latencies count from when a
-/// request was due, so a stalled server cannot hide its delay. Proxies are not used.
+/// Sends requests for a number of users (closed loop) or on a schedule (open loop), and measures
+/// TTFT, time per output token and end-to-end latency. Latencies count from when a request
+/// was due, so a stalled server cannot hide its delay. Proxies are not used.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -62,7 +62,7 @@ pub struct LoadArgs {
     action: Option<Action>,
     /// Server to test, as http://HOST:PORT; the release of infer.yaml if left out
     url: Option<String>,
-    /// Where the release of infer.yaml answers, by its gates; its gateway's address by default
+    /// URL of the release of infer.yaml; its gateway's address by default
     #[arg(long, value_name = "URL", conflicts_with = "url")]
     endpoint: Option<String>,
     #[command(flatten)]
@@ -109,7 +109,7 @@ pub struct LoadArgs {
     #[arg(long, help_heading = "Requests")]
     no_stream: bool,
 
-    /// A promise to judge by, such as 'ttft.p99<500ms'; repeatable; the release's `gates.slo`
+    /// An SLO to check, such as 'ttft.p99<500ms'; repeatable; the release's `gates.slo`
     /// if neither this nor a URL is given
     #[arg(long, value_name = "GATE", help_heading = "Answer")]
     slo: Vec<Gate>,

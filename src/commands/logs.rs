@@ -14,7 +14,7 @@ use crate::{
     ui::{LogLine, Logged},
 };
 
-/// Print what the engines of a release write
+/// Print the logs of a release's engines
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  infer logs chat --tail 20\n  infer logs chat --follow --version v3c1f2a90b"
@@ -22,10 +22,10 @@ use crate::{
 pub struct LogsArgs {
     #[command(flatten)]
     release: ReleaseArgs,
-    /// Version; live and candidate if left out
+    /// Version to print; live and candidate if left out
     #[arg(long, value_name = "VERSION")]
     version: Option<VersionId>,
-    /// Go on as more is written
+    /// Print new lines as they are written
     #[arg(long)]
     follow: bool,
     /// Lines to start with

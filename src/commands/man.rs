@@ -14,7 +14,7 @@ use crate::{
     ui::text::{ManFiles, ManPage},
 };
 
-/// Print the manual page, or write one a verb
+/// Print the manual page, or write one for each verb
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

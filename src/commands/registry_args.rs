@@ -7,7 +7,7 @@ use crate::{home::Home, registry::Options};
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Registry options")]
 pub struct RegistryArgs {
-    /// Speak HTTP without TLS; a loopback address needs no such leave
+    /// Use HTTP without TLS; not needed for a loopback address
     #[arg(long)]
     plain_http: bool,
     /// Trust the certificates (PEM) of this file, too

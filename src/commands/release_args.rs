@@ -19,10 +19,10 @@ pub struct ReleaseArgs {
     pub name: Option<ReleaseName>,
     #[command(flatten)]
     pub file: ReleaseFile,
-    /// Namespace to look in, where no infer.yaml says it; the kubeconfig's if left out
+    /// Namespace of the cluster; that of infer.yaml, else the kubeconfig's, if left out
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: Option<String>,
-    /// Context of the kubeconfig to look in, where no infer.yaml says it
+    /// Context of the kubeconfig; that of infer.yaml, else the current one, if left out
     #[arg(long, value_name = "CONTEXT")]
     pub context: Option<String>,
 }

@@ -20,7 +20,7 @@ pub struct ReleaseFile {
         hide_env = true
     )]
     pub file: PathBuf,
-    /// Which of its environments to lay over it
+    /// Environment of infer.yaml to apply: a key under `environments`
     #[arg(long, value_name = "NAME", env = "INFER_ENV", hide_env = true)]
     pub env: Option<String>,
     /// Change one key, as in `--set scale.replicas=2`; may be repeated

@@ -26,7 +26,7 @@ pub struct RenderArgs {
     /// The infer.lock to read; the one beside infer.yaml if left out
     #[arg(long, value_name = "FILE")]
     lock: Option<PathBuf>,
-    /// Write one file an object into this folder, and remove stale ones of infer's
+    /// Write one file for each object into this folder, and remove old ones that infer wrote
     #[arg(long, value_name = "DIR")]
     into: Option<PathBuf>,
 }

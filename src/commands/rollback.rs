@@ -19,7 +19,9 @@ use crate::{
     spec::Surge,
 };
 
-/// Go back to a version that has served before
+/// Give the traffic back to a version that has served before
+///
+/// The same command again finishes a rollback that was killed; it does not go back one version further.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  infer rollback chat                    the version before the live one\n  infer rollback chat --to v3c1f2a90b    see infer history chat"
@@ -30,7 +32,7 @@ pub struct RollbackArgs {
     /// Version to go back to; the one before live if left out
     #[arg(long, value_name = "VERSION")]
     to: Option<VersionId>,
-    /// With rollout.surge none and no room for a second replica: let nothing serve meanwhile
+    /// With rollout.surge none and no room for both versions: stop the live one first
     #[arg(long)]
     allow_downtime: bool,
     #[command(flatten)]

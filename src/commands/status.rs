@@ -15,10 +15,10 @@ use crate::{
     spec::Target,
 };
 
-/// Show what a release is doing: versions, traffic, an open canary
+/// Show a release's versions, their traffic and an open canary
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  infer status            the release of ./infer.yaml, else all of this machine and the cluster\n  infer status chat\n\nExit code 4: a canary was abandoned."
+    after_help = "Examples:\n  infer status            the release of ./infer.yaml; without one, all releases of this\n                          machine and of the cluster's namespace\n  infer status chat\n\nExit code 4: a canary was abandoned."
 )]
 pub struct StatusArgs {
     #[command(flatten)]

@@ -33,7 +33,7 @@ pub struct TemplateArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Act {
-    /// Every template, where it comes from, and its blocks
+    /// List every template, its origin and its blocks
     #[command(after_help = "Example:\n  infer template list")]
     List {
         #[command(flatten)]
@@ -51,7 +51,7 @@ enum Act {
         #[command(flatten)]
         file: ReleaseFile,
     },
-    /// What your templates change of the built-in ones
+    /// Compare your templates with the built-in ones
     #[command(after_help = "Example:\n  infer template diff --exit-code")]
     Diff {
         /// Templates to compare; all if left out

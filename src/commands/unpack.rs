@@ -8,7 +8,7 @@ use crate::{
     pack::{self, Event},
 };
 
-/// Get the files of a packed model back
+/// Write the files of a packed model into a folder
 ///
 /// Every byte is checked against its digest before the folder appears; nothing is ever
 /// written outside it.
