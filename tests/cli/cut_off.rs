@@ -10,10 +10,11 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use infer::{release::lifecycle::Goal, spec::Surge};
+use infer::{canary::Verdict, release::lifecycle::Goal, spec::Surge};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use crate::support::fake_canary::Canary;
 use crate::support::fake_release::{Deploy, FAULTS, FakeRelease, Fault, ONE, THREE, TWO};
 
 type Act<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + 'a>>;
@@ -39,6 +40,22 @@ fn deploy(fake: &FakeRelease, deploy: Deploy) -> Act<'_> {
     Box::pin(async move {
         let deployed = fake.deploy(&deploy).await;
         deployed.map(drop).map_err(|error| format!("{error:?}"))
+    })
+}
+
+fn canary<'a>(
+    fake: &'a FakeRelease,
+    steps: &'static [u8],
+    slower: f64,
+    wanted: Verdict,
+) -> Act<'a> {
+    Box::pin(async move {
+        let verdict = fake.canary(Canary { steps, slower }).await?;
+        if verdict == wanted {
+            Ok(())
+        } else {
+            Err(format!("the verdict is {verdict:?}"))
+        }
     })
 }
 
@@ -191,6 +208,30 @@ const CASES: &[Case] = &[
     },
 ];
 
+const CANARIES: &[Case] = &[
+    Case {
+        name: "canary that is held",
+        before: &[Deploy::of(ONE)],
+        downtime: false,
+        again: true,
+        act: |fake| canary(fake, &[10], 1.0, Verdict::Held),
+    },
+    Case {
+        name: "canary that is raised and promoted",
+        before: &[Deploy::of(ONE)],
+        downtime: false,
+        again: true,
+        act: |fake| canary(fake, &[10, 50, 100], 1.0, Verdict::Promoted),
+    },
+    Case {
+        name: "canary that is rolled back",
+        before: &[Deploy::of(ONE)],
+        downtime: false,
+        again: true,
+        act: |fake| canary(fake, &[10], 2.0, Verdict::RolledBack),
+    },
+];
+
 /// What stands before the command, played once for each case.
 struct Stage {
     objects: BTreeMap<String, Value>,
@@ -300,11 +341,11 @@ async fn every_write_of(case: &Case) -> (usize, Vec<String>) {
     (tried, wrong)
 }
 
-#[tokio::test]
-async fn a_run_cut_off_after_any_write_is_finished_by_the_same_command() {
+/// Cuts each case off after each of its writes; there must be more than `least` of them.
+async fn all_are_finished(cases: &[Case], least: usize) {
     let mut tried = 0;
     let mut wrong = Vec::new();
-    for case in CASES {
+    for case in cases {
         let (count, failed) = every_write_of(case).await;
         println!(
             "{}: {count} runs cut off, {} wrong",
@@ -321,7 +362,17 @@ async fn a_run_cut_off_after_any_write_is_finished_by_the_same_command() {
         wrong.join("\n\n")
     );
     assert!(
-        tried > 300,
+        tried > least,
         "the table is generated from the writes: {tried}"
     );
+}
+
+#[tokio::test]
+async fn a_run_cut_off_after_any_write_is_finished_by_the_same_command() {
+    all_are_finished(CASES, 500).await;
+}
+
+#[tokio::test]
+async fn a_canary_cut_off_after_any_write_is_finished_by_the_same_command() {
+    all_are_finished(CANARIES, 150).await;
 }

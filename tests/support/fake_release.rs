@@ -281,6 +281,17 @@ impl FakeRelease {
     }
 
     pub async fn deploy(&self, deploy: &Deploy) -> Result<Deployed, Error> {
+        let lock = self.lock("r-1").await?;
+        let deployed = self.deploy_under(&lock, deploy).await;
+        // That the lock could not be given back is a warning, as in the command.
+        let released = lock.release(&self.cluster, deployed.is_ok()).await;
+        if let Err(error) = released {
+            self.events.lock().unwrap().push(error.to_string());
+        }
+        deployed
+    }
+
+    pub async fn deploy_under(&self, lock: &Lock, deploy: &Deploy) -> Result<Deployed, Error> {
         let (release, interrupt) = (chat(), Interrupt::pair().1);
         let id = version(deploy.version);
         let spec = RevisionSpec {
@@ -292,10 +303,9 @@ impl FakeRelease {
         };
         let objects = rendered(deploy.version, deploy.gateway, deploy.replicas);
         let wanted = WantedObjects::new(id.clone(), &objects, spec);
-        let lock = self.lock("r-1").await?;
         let on_event = |event: Event| self.note(&event);
-        let deployed = {
-            let site = self.site(&release, &lock, Some(&wanted), &on_event);
+        {
+            let site = self.site(&release, lock, Some(&wanted), &on_event);
             let entry = Entry {
                 version: id.clone(),
                 image: format!("r/m@sha256:{}", deploy.version),
@@ -317,13 +327,7 @@ impl FakeRelease {
                 },
             };
             lifecycle::reach(&run, &aim).await
-        };
-        // That the lock could not be given back is a warning, as in the command.
-        let released = lock.release(&self.cluster, deployed.is_ok()).await;
-        if let Err(error) = released {
-            self.events.lock().unwrap().push(error.to_string());
         }
-        deployed
     }
 
     /// As `infer rollback` goes, without `--to`.
@@ -584,6 +588,18 @@ fn watch_over_users(call: &Call, store: &Store, faults: &mut Faults) {
     }
 }
 
+fn without_times(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            // What a held canary that is run again began with is the share that it holds.
+            fields.retain(|name, _| !name.ends_with("_ms") && name != "original_weight");
+            fields.values_mut().for_each(without_times);
+        }
+        Value::Array(values) => values.iter_mut().for_each(without_times),
+        _ => {}
+    }
+}
+
 /// An object without what differs from run to run.
 fn essence(object: &Value) -> Value {
     let mut object = object.clone();
@@ -623,10 +639,14 @@ fn essence(object: &Value) -> Value {
             .collect();
         return json!({"revisions": revisions, "router": record["router"], "next": record["next"]});
     }
-    if let Some(split) = object["metadata"]["annotations"]["infer.dev/split"].as_str() {
+    for name in ["infer.dev/split", "infer.dev/canary"] {
+        let Some(text) = object["metadata"]["annotations"][name].as_str() else {
+            continue;
+        };
         // Key order does not matter.
-        object["metadata"]["annotations"]["infer.dev/split"] =
-            serde_json::from_str(split).unwrap_or_default();
+        let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+        without_times(&mut value);
+        object["metadata"]["annotations"][name] = value;
     }
     object
 }

@@ -12,6 +12,7 @@
 pub mod bed;
 pub mod canned;
 pub mod fake_apiserver;
+pub mod fake_canary;
 pub mod fake_nodes;
 pub mod fake_pods;
 pub mod fake_release;
