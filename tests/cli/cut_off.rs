@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use infer::{release::lifecycle::Goal, spec::Surge};
+use infer::for_tests::{release::lifecycle::Goal, spec::Surge};
 use serde_json::Value;
 use tokio::time::timeout;
 
