@@ -116,13 +116,6 @@ impl Failure {
         }
         self
     }
-
-    /// Adds clean-up that failed too; shown after `warning:`.
-    #[must_use]
-    pub fn beside(mut self, warning: impl Into<String>) -> Self {
-        self.also.push(warning.into());
-        self
-    }
 }
 
 #[cfg(test)]

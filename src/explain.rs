@@ -112,13 +112,6 @@ pub fn causes(error: &(dyn Error + 'static)) -> Vec<String> {
     texts.split_off(1)
 }
 
-/// An error and its causes in one line, for a place where it stands beside another failure.
-pub fn in_one_line(error: &(dyn Error + 'static)) -> String {
-    let mut texts = vec![error.to_string()];
-    texts.extend(causes(error));
-    texts.join(": ")
-}
-
 /// What helps where a disk refuses, wherever in the sources of `error` that is.
 pub fn disk_hint(error: &(dyn Error + 'static)) -> Option<String> {
     let mut error = Some(error);

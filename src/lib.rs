@@ -56,37 +56,39 @@
 //! | edge (KubeEdge) | `edge` | node selector, offline mode | `a_capability_that_is_refused_says_so` | refused: not supported yet |
 //! | anything else | `patches` | any | `patches_change_what_no_key_says` | works; `templates` too |
 
-pub mod canary;
-pub mod cli;
-pub mod clock;
-pub mod cluster;
-pub mod commands;
-pub mod duration;
-pub mod engine;
-pub mod error;
-pub mod explain;
-pub mod file;
-pub mod header_match;
-pub mod home;
-pub mod interrupt;
-pub mod json;
-pub mod load;
-pub mod local;
-pub mod model;
-pub mod name;
-pub mod object;
-pub mod pack;
-pub mod registry;
-pub mod release;
-pub mod render;
-pub mod sim;
-pub mod slo;
-pub mod spec;
-pub mod timer;
-pub mod traffic;
-pub mod ui;
-pub mod weight;
-pub mod yaml;
+mod canary;
+mod cli;
+mod clock;
+mod cluster;
+mod commands;
+mod duration;
+mod engine;
+mod error;
+mod explain;
+mod file;
+#[doc(hidden)]
+pub mod for_tests;
+mod header_match;
+mod home;
+mod interrupt;
+mod json;
+mod load;
+mod local;
+mod model;
+mod name;
+mod object;
+mod pack;
+mod registry;
+mod release;
+mod render;
+mod sim;
+mod slo;
+mod spec;
+mod timer;
+mod traffic;
+mod ui;
+mod weight;
+mod yaml;
 
 use std::{env::ArgsOs, ffi::OsString, io::ErrorKind, process::ExitCode};
 

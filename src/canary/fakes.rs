@@ -11,11 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use super::{
-    CanaryResult, CanaryRun, Chosen, Error, Event, Fleet, Measure, Observed, Reading, RunEnd,
-    SplitProbe, Traffic,
+    CanaryResult, CanaryRun, Chosen, Error, Event, Measure, Observed, Reading, RunEnd, SplitProbe,
+    Traffic,
     journal::Journal,
     pair::Arm,
     plan::{Asked, Plan, tests::asked},
+    ports::Fleet,
     sample::Outcome,
 };
 use crate::{

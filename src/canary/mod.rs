@@ -45,11 +45,10 @@ pub mod view;
 
 pub use self::{
     error::{Error, four_commands},
-    event::{Begun, Event, Judged},
-    ports::{Fleet, Measure, Traffic, end},
-    probe_transport::ProbeTransport,
+    event::{Begun, Event},
+    ports::{Measure, Traffic, end},
     reading::{Chosen, Observed, Reading, SplitProbe},
     result::{CanaryResult, SplitResult, Verdict, VersionResult, Versions},
-    run::{AGAIN, CanaryRun, RunEnd},
+    run::{CanaryRun, RunEnd},
     state::RunState,
 };

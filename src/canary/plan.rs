@@ -181,10 +181,6 @@ impl Plan {
         self.matches.is_some() || self.steps.iter().any(|step| *step != Weight::ZERO)
     }
 
-    pub fn step_limit(&self) -> Duration {
-        Duration::from_secs(self.step_limit_s)
-    }
-
     pub fn rules(&self) -> Rules {
         Rules {
             margin: self.margin,

@@ -203,10 +203,6 @@ impl Tally {
         }
     }
 
-    pub fn start_ms(&self) -> u64 {
-        self.start_ms
-    }
-
     pub fn add(&mut self, ended_ms: u64, arm: Arm, outcome: &Outcome, output_tokens: u32) {
         self.traffic[arm].add(ended_ms, outcome, output_tokens);
     }

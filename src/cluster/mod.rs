@@ -31,8 +31,6 @@ pub mod scale;
 pub mod typed;
 pub mod workload;
 
-pub use crate::object::kind;
-
 pub use self::{
     client::Cluster,
     config::{Target, is_configured},

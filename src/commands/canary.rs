@@ -129,16 +129,29 @@ async fn start(args: &StartArgs, session: &Session) -> Result<Outcome, Failure> 
     let run = run_id(now_ms(), std::process::id());
     let held = canary.hold(run.clone()).await?;
     let ended = match prepare(args, plan, run, &canary, &held, session).await {
-        Ok(ready) => {
+        Ok(Begun::Run(ready)) => {
             let run = (&ready.journal, ready.split);
-            canary
-                .drive(&held, run, ready.brought_up, prompts, session)
-                .await
+            let driven = canary.drive(&held, run, ready.brought_up, prompts, session);
+            Box::pin(driven).await.map(Some)
+        }
+        Ok(Begun::Finished(result)) => {
+            session.ui.answer(&*result);
+            Ok(None)
         }
         Err(failure) => Err(failure),
     };
     held.release(ended.is_ok(), session).await;
-    answer(&canary, ended?, args.report.as_deref(), session)
+    match ended? {
+        Some(ended) => answer(&canary, ended, args.report.as_deref(), session),
+        None => Ok(Outcome::Done),
+    }
+}
+
+/// What a run of the command goes on from.
+enum Begun {
+    Run(Box<Prepared>),
+    /// An earlier run moved all traffic to the candidate; what it left is finished.
+    Finished(Box<CanaryResult>),
 }
 
 /// A run that can be driven.
@@ -158,10 +171,11 @@ async fn prepare(
     release: &CanarySession,
     held: &Held<'_>,
     session: &Session,
-) -> Result<Prepared, Failure> {
+) -> Result<Begun, Failure> {
     let name = release.release.as_str();
     // What an earlier run left half done would be in the way of this one.
-    release.settle(held, session).await?;
+    let started_ms = now_ms();
+    let settled = release.settle(held, session).await?;
     let split = release.router.read().await?;
     let before = OpenRun::of(&split)?;
     if before.is_refused(&plan) {
@@ -172,6 +186,10 @@ async fn prepare(
     }
     let first = plan.weight(0);
     let (candidate, brought_up) = wanted(args, first, &split, release, held, session).await?;
+    if candidate == split.live && settled {
+        let result = finished(release, held, &split, started_ms, session).await?;
+        return Ok(Begun::Finished(Box::new(result)));
+    }
     if candidate == split.live {
         return Err(canary::Error::NothingToCanary { version: candidate }.into());
     }
@@ -188,11 +206,11 @@ async fn prepare(
                 journal.run_id, split.weight
             );
             session.ui.show(&canary::Event::Note { text });
-            return Ok(Prepared {
+            return Ok(Begun::Run(Box::new(Prepared {
                 journal,
                 split,
                 brought_up,
-            });
+            })));
         }
         // A held run goes on under its own name: it owns the split.
         OpenRun::Held(before) => before.run_id,
@@ -212,11 +230,34 @@ async fn prepare(
         held: false,
         plan,
     };
-    Ok(Prepared {
+    Ok(Begun::Run(Box::new(Prepared {
         journal,
         split,
         brought_up,
-    })
+    })))
+}
+
+/// The answer where the wanted version has all traffic by a run that was cut off after that.
+async fn finished(
+    release: &CanarySession,
+    held: &Held<'_>,
+    split: &Split,
+    started_ms: u64,
+    session: &Session,
+) -> Result<CanaryResult, Failure> {
+    let candidate = &split.live;
+    let before = release.served_before(held, candidate, session).await?;
+    Ok(open::uncompared(&open::Uncompared {
+        verdict: Verdict::Promoted,
+        release: &release.release,
+        split,
+        live: before.as_ref().unwrap_or(candidate),
+        candidate,
+        reason: "an earlier run moved all traffic to it; what that run left is finished",
+        simulated: false,
+        started_ms,
+        interrupted: false,
+    }))
 }
 
 fn plan(args: &StartArgs) -> Result<Plan, Failure> {

@@ -16,7 +16,7 @@ mod tree;
 pub use self::{
     config::Config,
     error::{Error, Fault, first_names},
-    facts::{Facts, Format, Memory},
+    facts::{Facts, Format},
     source::{Kind, Source},
     tensor::{Tensor, TensorFile},
     tree::{File, Identity},

@@ -27,11 +27,13 @@ mod stream;
 mod unpack;
 mod verify;
 
+#[cfg(test)]
+pub use self::event::Act;
 pub use self::{
     archive::files_in_archive,
     cache::Cache,
     error::Error,
-    event::{Act, Count, Event, LayerOutcome, Progress},
+    event::{Count, Event, Progress},
     inspect::{Inspected, InspectedLayer, PackedFacts, inspect},
     modelpack::parameter_size,
     plan::Plan,

@@ -19,15 +19,15 @@ mod store;
 mod verified;
 
 pub use self::{
-    digest::{Digest, DigestError},
+    digest::Digest,
     error::Error,
     layout::Layout,
-    location::{LayoutPath, Location, LocationError},
+    location::{LayoutPath, Location},
     manifest::{
         Annotations, Descriptor, Execution, ImageConfig, Index, Manifest, Platform, RootFs,
     },
     options::Options,
-    reference::{Reference, ReferenceError},
+    reference::Reference,
     refusal::Reason,
     source::{BlobOutcome, BlobSource, Transfer},
     store::Store,

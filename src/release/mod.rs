@@ -15,4 +15,4 @@ pub mod record;
 pub mod status;
 pub mod wanted;
 
-pub use self::error::{Error, Failed, NotReady};
+pub use self::error::{Error, Failed};

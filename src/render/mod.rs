@@ -21,9 +21,8 @@ use serde_json::Value;
 
 pub use self::{
     error::Error,
-    overrides::{Overrides, SUFFIX},
+    overrides::Overrides,
     part::{PARTS, Role, Template},
-    values::OWN_LABELS,
     version::version_of,
 };
 use self::{

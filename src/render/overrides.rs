@@ -1,10 +1,6 @@
 //! Templates of the user's own: a folder whose files replace, extend or add.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{
     eject,
@@ -24,7 +20,6 @@ const FILES_MAX: usize = 200;
 /// The user's templates, by file name.
 #[derive(Debug, Clone, Default)]
 pub struct Overrides {
-    pub folder: Option<PathBuf>,
     pub(super) sources: BTreeMap<String, String>,
 }
 
@@ -68,10 +63,7 @@ impl Overrides {
             }
             sources.insert(name.to_owned(), source);
         }
-        Ok(Self {
-            folder: Some(folder.to_owned()),
-            sources,
-        })
+        Ok(Self { sources })
     }
 
     pub fn get(&self, file: &str) -> Option<&str> {

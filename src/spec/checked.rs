@@ -7,9 +7,7 @@ use serde_json::Value;
 use super::{beside, quantity::Quantity};
 pub use super::{
     target::{Kubernetes, Target, Workload},
-    written::{
-        Metrics, OnFailure, PodMetric, ScaleMetric, Session, Share, Surge, TaintEffect, Via,
-    },
+    written::{Metrics, OnFailure, ScaleMetric, Session, Share, Surge, TaintEffect, Via},
 };
 use crate::{
     engine::{Kind, Version},

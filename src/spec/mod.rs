@@ -23,11 +23,7 @@ use std::{
 };
 
 pub use self::{
-    checked::*,
-    command_line::Launch,
-    device::{DeviceClaim, DeviceRequest},
-    error::Error,
-    quantity::Quantity,
+    checked::*, command_line::Launch, device::DeviceRequest, error::Error, quantity::Quantity,
 };
 use self::{explain::explain, written::Document};
 use crate::{json, yaml};

@@ -23,10 +23,9 @@ use serde_json::Value;
 pub use self::{
     cluster::{ClusterRouter, Pace, point_service, service_target},
     local::Local,
-    probe::{ProbeAnswer, ProbeOutcome, RouteProbe},
+    probe::{ProbeOutcome, RouteProbe},
     route::{
-        Acceptance, Capabilities, Endpoint, ROUTES, Route, VERSION_HEADER, VersionHeader,
-        WEIGHT_HEADER, service_name,
+        Acceptance, Capabilities, Endpoint, Route, VERSION_HEADER, VersionHeader, WEIGHT_HEADER,
     },
 };
 use crate::{

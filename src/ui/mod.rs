@@ -67,6 +67,10 @@ pub trait Answer: Serialize {
     const SUBCOMMAND: Option<&'static str> = None;
 
     /// The answer alone, for stdout; ends without a newline, empty prints nothing.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "a paint is one byte today"
+    )]
     fn human(&self, paint: &Paint) -> String;
 }
 
@@ -175,10 +179,6 @@ impl Ui {
 
     pub fn is_json(&self) -> bool {
         self.output == Output::Json
-    }
-
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     pub fn screen(&self) -> &Screen {

@@ -30,6 +30,7 @@ impl Paint {
         Self { on }
     }
 
+    #[cfg(test)]
     pub fn plain() -> Self {
         Self { on: false }
     }

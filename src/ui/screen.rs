@@ -181,10 +181,12 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_with_its_causes_what_else_failed_and_the_way_out() {
-        let failure = Failure::usage("the image is damaged")
-            .cause("sha256:ab…: the digest differs")
-            .beside("cannot remove /tmp/image")
-            .hint("pack it again");
+        let failure = Failure {
+            also: vec!["cannot remove /tmp/image".to_owned()],
+            ..Failure::usage("the image is damaged")
+                .cause("sha256:ab…: the digest differs")
+                .hint("pack it again")
+        };
         insta::assert_snapshot!(failed(&failure, Paint::plain()), @r"
         error: the image is damaged
         caused by: sha256:ab…: the digest differs

@@ -93,10 +93,10 @@ fn no_room(what: &str, yaml: impl Fn(String) -> String, parts: &[&str]) {
 #[test]
 fn a_card_that_no_node_has_is_named() {
     let other = |yaml: String| {
-        yaml.replace("NVIDIA-L40S", "NVIDIA-GB200")
+        yaml.replace("NVIDIA-L40S", "NVIDIA-B300")
             .replace("NVIDIA-H100-80GB-HBM3, ", "")
     };
-    no_room("no-product", other, &["NVIDIA-GB200", "nvidia.com/gpu"]);
+    no_room("no-product", other, &["NVIDIA-B300", "nvidia.com/gpu"]);
 }
 
 #[test]

@@ -221,7 +221,7 @@ fn a_canary_between_real_engines_splits_as_asked_and_equal_ones_are_not_rolled_b
 fn a_real_engine_that_lost_a_canary_is_scaled_down_after_its_last_stream() {
     let namespace = Namespace::new("streams");
     describe(&namespace, namespace.bed.setting("REGISTRY"), "");
-    // So many blocks that four answers of 700 tokens take many seconds.
+    // So many blocks that four answers of 300 tokens take many seconds.
     namespace.place.write("tiny.gguf", tiny_llama(64, 1));
     let yaml = namespace.place.read("infer.yaml");
     let yaml = yaml.replace("drain: 5s", "drain: 90s");
@@ -260,7 +260,7 @@ fn a_real_engine_that_lost_a_canary_is_scaled_down_after_its_last_stream() {
         "--input-tokens",
         "16",
         "--output-tokens",
-        "700",
+        "300",
     ]);
     wait_until("the streams have begun", || {
         (figure(&namespace, old, "llamacpp:requests_processing ") >= 4.0).then_some(())

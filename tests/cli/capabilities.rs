@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use infer::object::kinds::KINDS;
+use infer::for_tests::object::kinds::KINDS;
 use serde_json::Value;
 
 use super::{layers::files_below, life::Release};
@@ -205,7 +205,8 @@ fn examples() -> Vec<Example> {
         let Ok(text) = fs::read_to_string(&path) else {
             continue;
         };
-        let mut documents: Vec<Value> = infer::yaml::parse_all(&path, &text).expect("sound YAML");
+        let mut documents: Vec<Value> =
+            infer::for_tests::yaml::parse_all(&path, &text).expect("sound YAML");
         let document = documents.remove(0);
         let environments = document["environments"].as_object();
         let names = environments.into_iter().flat_map(|all| all.keys().cloned());

@@ -2,12 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "where the fake breaks, its test ends")]
 
 use http::Method;
-use infer::cluster::{
+use infer::for_tests::cluster::{
     Cluster, Error,
     apply::{self, Apply, apply},
     inventory, lease, scale, workload,
 };
-use infer::object::{
+use infer::for_tests::object::{
     Object,
     kind::{DEPLOYMENT, LEADER_WORKER_SET, POD},
 };

@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream};
-use infer::{canary::Verdict, release::lifecycle::Goal, spec::Surge};
+use infer::for_tests::{canary::Verdict, release::lifecycle::Goal, spec::Surge};
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -341,17 +341,13 @@ async fn every_write_of(case: &Case) -> (usize, Vec<String>) {
     (tried, wrong)
 }
 
-/// Cuts each case off after each of its writes; there must be more than `least` of them.
-async fn all_are_finished(cases: &[Case], least: usize) {
+/// Cuts each case off after each of its writes; how many runs that were, case by case.
+async fn all_are_finished(cases: &[Case]) -> (usize, Vec<String>) {
     let mut tried = 0;
-    let mut wrong = Vec::new();
+    let (mut told, mut wrong) = (Vec::new(), Vec::new());
     for case in cases {
         let (count, failed) = every_write_of(case).await;
-        println!(
-            "{}: {count} runs cut off, {} wrong",
-            case.name,
-            failed.len()
-        );
+        told.push(format!("{}: {count} runs cut off", case.name));
         tried += count;
         wrong.extend(failed);
     }
@@ -361,18 +357,19 @@ async fn all_are_finished(cases: &[Case], least: usize) {
         wrong.len(),
         wrong.join("\n\n")
     );
-    assert!(
-        tried > least,
-        "the table is generated from the writes: {tried}"
-    );
+    (tried, told)
 }
 
 #[tokio::test]
 async fn a_run_cut_off_after_any_write_is_finished_by_the_same_command() {
-    all_are_finished(CASES, 500).await;
+    let (tried, told) = all_are_finished(CASES).await;
+    println!("{}", told.join("\n"));
+    assert!(tried > 500, "generated from the writes: {tried}");
 }
 
 #[tokio::test]
 async fn a_canary_cut_off_after_any_write_is_finished_by_the_same_command() {
-    all_are_finished(CANARIES, 150).await;
+    let (tried, told) = all_are_finished(CANARIES).await;
+    println!("{}", told.join("\n"));
+    assert!(tried > 150, "generated from the writes: {tried}");
 }

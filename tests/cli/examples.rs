@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use infer::render::PARTS;
+use infer::for_tests::render::PARTS;
 use serde_json::Value;
 
 use super::generated::assert_equal_or_update;
@@ -35,7 +35,8 @@ fn every_example_renders_to_the_manifests_beside_it() {
         }
         let ran = Workplace::new().run(args).expect_code(0);
         assert_equal_or_update(&folder.join("manifests.yaml"), &ran.stdout());
-        let objects: Vec<Value> = infer::yaml::parse_all(&file, &ran.stdout()).expect("YAML");
+        let objects: Vec<Value> =
+            infer::for_tests::yaml::parse_all(&file, &ran.stdout()).expect("YAML");
         let named = objects.iter().filter_map(|object| object["kind"].as_str());
         kinds.extend(named.map(str::to_owned));
     }

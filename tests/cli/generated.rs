@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use infer::render::Template;
+use infer::for_tests::render::Template;
 
 use crate::support::infer::Workplace;
 

@@ -17,7 +17,7 @@ fn every_command() -> Vec<Vec<String>> {
         }
     }
     let mut found = vec![Vec::new()];
-    below(&infer::cli::command(), &[], &mut found);
+    below(&infer::for_tests::cli::command(), &[], &mut found);
     found
 }
 
@@ -57,7 +57,8 @@ fn the_first_screen_has_an_example_that_the_command_line_takes() {
                 "{words:?} {flag} has no example:\n{text}"
             );
             for example in examples {
-                let parsed = infer::cli::command().try_get_matches_from(shell_words(example));
+                let parsed =
+                    infer::for_tests::cli::command().try_get_matches_from(shell_words(example));
                 assert!(parsed.is_ok(), "{example}: {parsed:?}");
             }
         }
@@ -98,7 +99,7 @@ fn every_option_is_also_an_environment_variable() {
         }
     }
     let mut checked = 0;
-    check(&infer::cli::command(), "INFER", &mut checked);
+    check(&infer::for_tests::cli::command(), "INFER", &mut checked);
     assert!(checked > 100, "{checked}");
 }
 

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _, path::Path};
 
-use infer::object::{
+use infer::for_tests::object::{
     KINDS,
     kinds::{Presence, Reach},
 };
@@ -31,7 +31,7 @@ fn the_shipped_rights_are_those_of_the_table() {
     text += &binding("ClusterRoleBinding", "ClusterRole", "infer-reader", "");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/rbac.yaml");
     assert_equal_or_update(&path, &text);
-    let objects: Vec<Value> = infer::yaml::parse_all(&path, &text).expect("sound YAML");
+    let objects: Vec<Value> = infer::for_tests::yaml::parse_all(&path, &text).expect("sound YAML");
     assert_eq!(objects.len(), 4);
 }
 

@@ -5,7 +5,7 @@ mod logins;
 mod uploads;
 
 use hyper::Method;
-use infer::registry::{
+use infer::for_tests::registry::{
     BlobOutcome, Descriptor, Digest, Error, Location, Options, Store, media_type, source,
 };
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "where the fake breaks, its test ends")]
 
 use http::Method;
-use infer::{
+use infer::for_tests::{
     cluster::Cluster,
     explain::{Explain as _, Kind},
     interrupt::Interrupt,

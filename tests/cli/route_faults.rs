@@ -11,7 +11,7 @@ use std::{
 };
 
 use http::Method;
-use infer::{
+use infer::for_tests::{
     cluster::Cluster,
     explain::Explain as _,
     interrupt::{EndedBy, Interrupt},

@@ -38,7 +38,7 @@ fn each_verb_has_the_schema_of_its_result() {
     let schemas = schemas();
     let mut described: BTreeSet<_> = schemas.as_object().unwrap().keys().cloned().collect();
     described.remove("events");
-    let mut verbs: BTreeSet<String> = infer::cli::command()
+    let mut verbs: BTreeSet<String> = infer::for_tests::cli::command()
         .get_subcommands()
         .map(|verb| verb.get_name().to_owned())
         .collect();

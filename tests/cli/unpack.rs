@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::Path};
 
-use infer::registry::{Descriptor, Layout, Manifest, media_type};
+use infer::for_tests::registry::{Descriptor, Layout, Manifest, media_type};
 
 use crate::support::{infer::Workplace, weights::tiny_model};
 

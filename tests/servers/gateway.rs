@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::StreamExt;
-use infer::local::{Observation, Phase, SessionKey};
+use infer::for_tests::local::{Observation, Phase, SessionKey};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 
@@ -313,7 +313,7 @@ async fn refusals_are_errors_that_openai_clients_read() {
 async fn a_split_is_changed_only_as_it_was_read_and_a_live_version_is_not_stopped() {
     let served = two(&[]).await;
     let split = served.split(Some(A), Some(B), 10).await;
-    let stale = infer::local::SplitChange {
+    let stale = infer::for_tests::local::SplitChange {
         expect_generation: split.generation - 1,
         expect_run: None,
         live: Some(version(A)),
@@ -324,7 +324,7 @@ async fn a_split_is_changed_only_as_it_was_read_and_a_live_version_is_not_stoppe
     };
     let refused = served.client.set_split(&stale).await.unwrap_err();
     assert!(
-        matches!(refused, infer::local::Error::Conflict { .. }),
+        matches!(refused, infer::for_tests::local::Error::Conflict { .. }),
         "{refused}"
     );
     for part in [A, B] {
@@ -334,7 +334,7 @@ async fn a_split_is_changed_only_as_it_was_read_and_a_live_version_is_not_stoppe
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, infer::local::Error::Conflict { .. }),
+            matches!(refused, infer::for_tests::local::Error::Conflict { .. }),
             "{refused}"
         );
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command, time::Duration};
 
-use infer::local::{Client, Error, Launch, Phase, SplitChange};
+use infer::for_tests::local::{Client, Error, Launch, Phase, SplitChange};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -84,7 +84,7 @@ async fn a_crashed_engine_waits_and_is_started_again() {
 #[tokio::test]
 async fn an_engine_that_never_gets_ready_is_ended_and_says_what_it_said() {
     let served = Served::start().await;
-    let slow = infer::local::Engine {
+    let slow = infer::for_tests::local::Engine {
         startup_s: 1,
         ..sim(A, &["--startup", "60s"])
     };
@@ -114,7 +114,7 @@ async fn an_engine_that_never_gets_ready_is_ended_and_says_what_it_said() {
 #[tokio::test]
 async fn a_program_that_is_not_there_fails_for_good() {
     let served = Served::start().await;
-    let missing = infer::local::Engine {
+    let missing = infer::for_tests::local::Engine {
         argv: vec!["no-such-engine".to_owned()],
         ..sim(A, &[])
     };

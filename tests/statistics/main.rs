@@ -3,7 +3,7 @@
 
 mod rollout;
 
-use infer::canary;
+use infer::for_tests::canary;
 
 use self::rollout::{World, quantile, run_all, worlds};
 

@@ -16,7 +16,7 @@ use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use infer::object::{KINDS, kinds::Presence};
+use infer::for_tests::object::{KINDS, kinds::Presence};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

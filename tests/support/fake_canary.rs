@@ -4,7 +4,7 @@
 
 use std::{sync::Mutex, time::Duration};
 
-use infer::{
+use infer::for_tests::{
     canary::{
         CanaryRun, Chosen, Error, Measure, Observed, Reading, RunEnd, Verdict,
         cluster::Locked,
@@ -180,7 +180,7 @@ impl FakeRelease {
 
     async fn compared(
         &self,
-        lock: &infer::cluster::lease::Lock,
+        lock: &infer::for_tests::cluster::lease::Lock,
         canary: Canary,
     ) -> Result<Verdict, String> {
         let (release, interrupt) = (chat(), Interrupt::pair().1);
@@ -197,19 +197,17 @@ impl FakeRelease {
         if split.live == version(TWO) {
             return Ok(Verdict::Promoted);
         }
-        let journal = match &split.journal {
-            Some(journal) => Journal::read(journal).unwrap(),
-            None => {
-                let two = Deploy {
-                    goal: Goal::Wait,
-                    ..Deploy::of(TWO)
-                };
-                self.deploy_under(lock, &two)
-                    .await
-                    .map_err(|error| told(&error))?;
-                split = router.read().await.map_err(|error| told(&error))?;
-                begun(&split, plan(canary))
-            }
+        let journal = if let Some(journal) = &split.journal {
+            Journal::read(journal).unwrap()
+        } else {
+            let two = Deploy {
+                goal: Goal::Wait,
+                ..Deploy::of(TWO)
+            };
+            let deployed = self.deploy_under(lock, &two).await;
+            deployed.map_err(|error| told(&error))?;
+            split = router.read().await.map_err(|error| told(&error))?;
+            begun(&split, plan(canary))
         };
         let journal = if journal.held {
             begun(&split, plan(canary))
@@ -217,8 +215,8 @@ impl FakeRelease {
             journal
         };
         let warnings = Mutex::new(Vec::new());
-        let tell = |event: infer::canary::Event| {
-            if let infer::canary::Event::Warning { text } = event {
+        let tell = |event: infer::for_tests::canary::Event| {
+            if let infer::for_tests::canary::Event::Warning { text } = event {
                 warnings.lock().unwrap().push(text);
             }
         };

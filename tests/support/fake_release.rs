@@ -8,7 +8,7 @@ use std::{
 };
 
 use http::Method;
-use infer::{
+use infer::for_tests::{
     cluster::{
         Cluster,
         inventory::{MANAGED_BY, RELEASE, VERSION},

@@ -22,7 +22,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
-use infer::registry::Digest;
+use infer::for_tests::registry::Digest;
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// What goes wrong, once, with the next request that fits.

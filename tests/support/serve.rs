@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use infer::{
+use infer::for_tests::{
     home::Home,
     local::{Client, Engine, Phase, Split, SplitChange, VersionState},
     name::{ReleaseName, VersionId},

@@ -25,9 +25,6 @@ pub const FLOOR: &str = "infer.dev/floor";
 pub trait Scaler: Sync {
     fn kind(&self) -> &'static Kind;
 
-    /// Kind and name of the workload whose replicas it sets.
-    fn target<'a>(&self, object: &'a Object) -> (&'a str, &'a str);
-
     /// Replicas that it never goes below.
     fn floor(&self, object: &Object) -> u32;
 
@@ -36,31 +33,11 @@ pub trait Scaler: Sync {
 
     /// The merge patch that sets the floor.
     fn with_floor(&self, floor: u32) -> Value;
-
-    /// What its controller reports about it.
-    fn standing(&self, object: &Object) -> ScalerStanding;
 }
 
 impl fmt::Debug for dyn Scaler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Scaler({})", self.kind())
-    }
-}
-
-/// Whether a scaler does its work; each with the controller's reason where it does not.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ScalerStanding {
-    /// It does not scale at all at present.
-    pub inactive: Option<String>,
-    /// It wants another number than its limits allow.
-    pub limited: Option<String>,
-    /// It cannot read its metrics and keeps a fixed number instead.
-    pub fallback: Option<String>,
-}
-
-impl ScalerStanding {
-    pub fn is_active(&self) -> bool {
-        self.inactive.is_none()
     }
 }
 

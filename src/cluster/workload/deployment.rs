@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{GaveUp, Standing, Workload, count};
 use crate::{
     cluster::inventory::of_version,
-    name::{RELEASE_NAME_LENGTH_MAX, ReleaseName, VersionId},
+    name::{ReleaseName, VersionId},
     object::{Kind, Object, kind},
 };
 
@@ -52,11 +52,6 @@ impl Workload for Deployment {
 
     fn pod_creators(&self) -> &'static [&'static str] {
         &["ReplicaSet"]
-    }
-
-    fn name_max(&self) -> usize {
-        // Its ReplicaSet is `<release>-v<9 digits>-<10 of a hash>`, within 63 characters.
-        RELEASE_NAME_LENGTH_MAX
     }
 }
 

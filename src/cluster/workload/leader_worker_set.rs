@@ -68,12 +68,6 @@ impl Workload for LeaderWorkerSet {
     fn pod_creators(&self) -> &'static [&'static str] {
         &["StatefulSet", "LeaderWorkerSet"]
     }
-
-    fn name_max(&self) -> usize {
-        // Each group is a StatefulSet `<name>-<group>`, whose pods carry the label
-        // `controller-revision-hash`: that name, `-` and ten characters within 63.
-        39
-    }
 }
 
 /// Generations are reported from 0.9 on; below it the controller names none, and the counts
@@ -115,7 +109,7 @@ mod tests {
     fn a_replica_is_a_group_of_pods_with_all_their_gpus() {
         let object = group(3, &Value::Null);
         assert_eq!(LeaderWorkerSet.pods_per_replica(&object), 3);
-        assert_eq!(LeaderWorkerSet.pod_templates(&object).len(), 2);
+        assert_eq!(LeaderWorkerSet.pods_of_replica(&object).len(), 2);
         assert_eq!(
             super::super::gpus_each(&LeaderWorkerSet, &object),
             Some(("nvidia.com/gpu".to_owned(), 4 + 2 * 8))
@@ -166,12 +160,5 @@ mod tests {
             ),
             "{selector}"
         );
-    }
-
-    #[test]
-    fn the_longest_name_leaves_room_for_the_revision_label() {
-        let release = "a".repeat(LeaderWorkerSet.name_max());
-        let pods = format!("{release}-v123456789-0-1234567890");
-        assert_eq!(pods.len(), 63);
     }
 }

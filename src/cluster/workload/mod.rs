@@ -44,14 +44,6 @@ pub trait Workload: Sync {
     /// Kinds of the objects that create its pods: their events tell why a pod was not created.
     fn pod_creators(&self) -> &'static [&'static str];
 
-    /// Characters of the longest release name whose versions this kind can run.
-    fn name_max(&self) -> usize;
-
-    fn pod_templates<'a>(&self, object: &'a Object) -> Vec<&'a Value> {
-        let pods = self.pods_of_replica(object).into_iter();
-        pods.map(|(template, _)| template).collect()
-    }
-
     fn pods_per_replica(&self, object: &Object) -> u32 {
         let pods = self.pods_of_replica(object).into_iter();
         pods.map(|(_, count)| count).sum()

@@ -13,6 +13,7 @@ use crate::{
         release_args::{self, ReleaseArgs},
     },
     error::{Failure, Outcome},
+    name::{ReleaseName, VersionId},
     release::status::CanaryState,
     traffic::Split,
     weight::Weight,
@@ -121,13 +122,10 @@ async fn end(
     let (_, journal) = open(&ground).await?;
     let held = ground.hold(journal.run_id.clone()).await?;
     let promote = verdict == Verdict::Promoted;
-    let (weight, reason) = if promote {
-        (
-            Weight::ALL,
-            "promoted by its operator, without a comparison",
-        )
+    let reason = if promote {
+        "promoted by its operator, without a comparison"
     } else {
-        (Weight::ZERO, "aborted by its operator")
+        "aborted by its operator"
     };
     if promote {
         let text = reason.to_owned();
@@ -149,20 +147,57 @@ async fn end(
         let text = format!("the traffic has moved, but the loser could not be ended: {error}");
         session.ui.show(&Event::Warning { text });
     }
-    let nothing = VersionTally::default();
-    session.ui.answer(&CanaryResult {
+    session.ui.answer(&uncompared(&Uncompared {
         verdict,
-        release: ground.release.to_string(),
-        weight: weight.percent(),
-        split: SplitResult::new(split.weight, split.matches.as_ref(), &Share::default()),
-        reason: reason.to_owned(),
+        release: &ground.release,
+        split: &split,
+        live: &journal.live,
+        candidate: &journal.candidate,
+        reason,
         simulated: ended.simulated,
-        versions: Versions {
-            live: VersionResult::new(&journal.live, &nothing),
-            candidate: VersionResult::new(&journal.candidate, &nothing),
-        },
-        seconds: canary::tally::seconds(now_ms().saturating_sub(started_ms)),
+        started_ms,
         interrupted,
-    });
+    }));
     Ok(outcome(verdict, interrupted))
+}
+
+/// The end of a canary that no comparison has decided.
+pub(super) struct Uncompared<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) release: &'a ReleaseName,
+    /// As it was before the end.
+    pub(super) split: &'a Split,
+    pub(super) live: &'a VersionId,
+    pub(super) candidate: &'a VersionId,
+    pub(super) reason: &'a str,
+    pub(super) simulated: bool,
+    pub(super) started_ms: u64,
+    pub(super) interrupted: bool,
+}
+
+pub(super) fn uncompared(end: &Uncompared<'_>) -> CanaryResult {
+    let nothing = VersionTally::default();
+    let weight = if end.verdict == Verdict::Promoted {
+        Weight::ALL
+    } else {
+        Weight::ZERO
+    };
+    CanaryResult {
+        verdict: end.verdict,
+        release: end.release.to_string(),
+        weight: weight.percent(),
+        split: SplitResult::new(
+            end.split.weight,
+            end.split.matches.as_ref(),
+            &Share::default(),
+        ),
+        reason: end.reason.to_owned(),
+        simulated: end.simulated,
+        versions: Versions {
+            live: VersionResult::new(end.live, &nothing),
+            candidate: VersionResult::new(end.candidate, &nothing),
+        },
+        seconds: canary::tally::seconds(now_ms().saturating_sub(end.started_ms)),
+        interrupted: end.interrupted,
+    }
 }

@@ -97,6 +97,20 @@ impl CanarySession {
         Ok(finish(&run, None).await?)
     }
 
+    /// The version that served before `serving` did.
+    pub(super) async fn served_before(
+        &self,
+        held: &Held<'_>,
+        serving: &VersionId,
+        session: &Session,
+    ) -> Result<Option<VersionId>, Failure> {
+        let on_event = |event: ReleaseEvent| session.ui.show(&event);
+        let site = self.site(held, None, &on_event)?;
+        let observed = site.as_site().observe(None).await?;
+        let before = observed.record.previous(Some(serving));
+        Ok(before.map(|known| known.version.clone()))
+    }
+
     /// Brings the wanted version up beside live, with the replicas that its share needs; whether
     /// it was not up before.
     pub(super) async fn bring(

@@ -1,7 +1,9 @@
 //! Refusals, waits, and what comes back from a registry.
 
 use hyper::Method;
-use infer::registry::{BlobSource, Descriptor, Digest, Error, Manifest, Reason, media_type};
+use infer::for_tests::registry::{
+    BlobSource, Descriptor, Digest, Error, Manifest, Reason, media_type,
+};
 
 use super::{ALL, Bench, CHUNK_BYTES, weights};
 use crate::support::faulty_registry::Wrong;

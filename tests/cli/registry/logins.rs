@@ -1,7 +1,7 @@
 //! Tokens and logins, and who must never see them.
 
 use hyper::Method;
-use infer::{
+use infer::for_tests::{
     explain::Explain,
     registry::{Descriptor, Digest, Error, media_type, source},
 };

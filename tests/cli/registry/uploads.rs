@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use hyper::Method;
-use infer::{
+use infer::for_tests::{
     explain::Explain,
     registry::{BlobOutcome, Descriptor, Error, Reason, Transfer, media_type, source},
 };

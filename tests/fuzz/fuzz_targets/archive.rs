@@ -3,7 +3,7 @@
 
 use std::path::{Component, Path};
 
-use infer::pack::files_in_archive;
+use infer::for_tests::pack::files_in_archive;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|archive: &[u8]| {

@@ -1,7 +1,7 @@
 //! Two readings of an engine's metrics: a bounded number of sound samples, whatever they say.
 #![no_main]
 
-use infer::canary::cluster::counters::Counters;
+use infer::for_tests::canary::cluster::counters::Counters;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &str)| {

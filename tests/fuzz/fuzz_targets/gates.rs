@@ -1,7 +1,7 @@
 //! A gate that parses prints as the same gate.
 #![no_main]
 
-use infer::slo::Gate;
+use infer::for_tests::slo::Gate;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -8,6 +8,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: (&str, &str)| {
     let (text, set) = input;
     let path = Path::new("infer.yaml");
-    drop(infer::spec::parse(path, text, None, &[]));
-    drop(infer::spec::parse(path, text, None, &[set.to_owned()]));
+    drop(infer::for_tests::spec::parse(path, text, None, &[]));
+    drop(infer::for_tests::spec::parse(path, text, None, &[set.to_owned()]));
 });

@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, str::FromStr};
 
-use infer::registry::{Digest, Location, Reference};
+use infer::for_tests::registry::{Digest, Location, Reference};
 use libfuzzer_sys::fuzz_target;
 
 fn reads_back<T: FromStr + Display + PartialEq>(text: &str) {

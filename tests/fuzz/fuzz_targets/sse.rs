@@ -1,7 +1,7 @@
 //! A stream gives the same events however it is cut.
 #![no_main]
 
-use infer::load::sse::Parser;
+use infer::for_tests::load::sse::Parser;
 use libfuzzer_sys::fuzz_target;
 
 type Events = Vec<(Vec<u8>, Vec<u8>)>;

@@ -1,7 +1,7 @@
 //! Headers of weight files never panic, and never cost more memory than the file is long.
 #![no_main]
 
-use infer::model::tensors_of;
+use infer::for_tests::model::tensors_of;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (bool, u64, &[u8])| {

@@ -9,8 +9,8 @@ use std::{
     thread,
 };
 
-use infer::explain::Explain;
-use infer::registry::{
+use infer::for_tests::explain::Explain;
+use infer::for_tests::registry::{
     BlobOutcome, BlobSource, Descriptor, Error, Execution, ImageConfig, Index, Location, Manifest,
     Options, Platform, Reason, RootFs, Store, Transfer, media_type, source,
 };

@@ -70,7 +70,7 @@ fn a_pack_killed_half_way_is_finished_by_the_next() {
     );
     let digest = result["digest"].as_str().expect("a digest");
     assert_eq!(
-        infer::registry::Digest::of(&image.stdout).to_string(),
+        infer::for_tests::registry::Digest::of(&image.stdout).to_string(),
         digest
     );
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use hyper::{Method, Response, header};
-use infer::registry::Digest;
+use infer::for_tests::registry::Digest;
 
 use super::{Answer, Planned, Seen, State, Wrong, full};
 
