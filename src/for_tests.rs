@@ -2,7 +2,7 @@
 
 pub mod canary {
     pub use crate::canary::{
-        CanaryRun, Chosen, Error, Event, Measure, Observed, Reading, RunEnd, Verdict,
+        CanaryRun, Chosen, Error, Event, Measure, Observed, Reading, RunEnd, Verdict, end,
     };
     pub mod cluster {
         pub use crate::canary::cluster::Locked;

@@ -337,7 +337,7 @@ impl Fleet for FakeFleet {
         self.act(&self.ends, format!("promoted {candidate}")).await
     }
 
-    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
+    async fn refused(&self, candidate: &VersionId, _: super::Verdict) -> Result<(), Error> {
         self.act(&self.ends, format!("refused {candidate}")).await
     }
 }

@@ -1,6 +1,6 @@
 //! The versions of a release while a canary is open, whatever runs them.
 
-use super::{cluster::outage::outlast, error::Error, event::Event, ports::Fleet};
+use super::{cluster::outage::outlast, error::Error, event::Event, ports::Fleet, result::Verdict};
 use crate::{
     interrupt::Interrupt,
     name::VersionId,
@@ -54,9 +54,13 @@ impl Fleet for SiteFleet<'_> {
         self.finish(&interrupt, None).await
     }
 
-    async fn refused(&self, candidate: &VersionId) -> Result<(), Error> {
+    async fn refused(&self, candidate: &VersionId, verdict: Verdict) -> Result<(), Error> {
         let interrupt = self.run.interrupt.later();
-        let refused = Some((candidate, RevisionState::Refused));
-        self.finish(&interrupt, refused).await
+        let state = if verdict == Verdict::RolledBack {
+            RevisionState::Refused
+        } else {
+            RevisionState::Withdrawn
+        };
+        self.finish(&interrupt, Some((candidate, state))).await
     }
 }

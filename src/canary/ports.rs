@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use super::{error::Error, journal::Journal, reading::Reading};
+use super::{error::Error, journal::Journal, reading::Reading, result::Verdict};
 use crate::{
     interrupt::Interrupt,
     name::VersionId,
@@ -59,7 +59,12 @@ pub trait Fleet: Sync {
     /// `candidate` serves everything from now on: writes that down and ends what served before.
     fn promoted(&self, candidate: &VersionId) -> impl Future<Output = Result<(), Error>> + Send;
     /// `candidate` serves nothing from now on: writes that down and ends it.
-    fn refused(&self, candidate: &VersionId) -> impl Future<Output = Result<(), Error>> + Send;
+    /// It is recorded as refused only where it was found worse.
+    fn refused(
+        &self,
+        candidate: &VersionId,
+        verdict: Verdict,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
 /// `promote` and `abort` by the operator: one write, then the loser is ended. Answers whether
@@ -78,7 +83,7 @@ pub async fn end(
         Ok(ended.flatten())
     } else {
         unless_interrupted(interrupt, roll_back(traffic, split, journal)).await??;
-        let ended = unless_interrupted(interrupt, fleet.refused(candidate)).await;
+        let ended = unless_interrupted(interrupt, fleet.refused(candidate, Verdict::Aborted)).await;
         Ok(ended.flatten())
     }
 }

@@ -515,7 +515,7 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
     ) -> Result<RunEnd, Error> {
         let journal = state.journal();
         self.take_back(split, journal).await?;
-        let ended = self.fleet.refused(&journal.candidate);
+        let ended = self.fleet.refused(&journal.candidate, verdict);
         let mut ending = state.ending(verdict, Weight::ZERO, reason);
         ending.interrupted = self.end(&journal.candidate, ended).await;
         Ok(self.ended(ending))
@@ -559,7 +559,8 @@ impl<T: Traffic, M: Measure, F: Fleet> CanaryRun<'_, T, M, F> {
 
     /// Nothing has moved: ends the candidate where this run started it.
     async fn end_brought_up(&self, candidate: &VersionId) -> bool {
-        self.brought_up && self.end(candidate, self.fleet.refused(candidate)).await
+        let ended = self.fleet.refused(candidate, Verdict::Aborted);
+        self.brought_up && self.end(candidate, ended).await
     }
 
     /// Time is up: back to what was before the run, or stay.

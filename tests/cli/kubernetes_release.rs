@@ -3,11 +3,13 @@
 
 use http::Method;
 use infer::for_tests::{
+    canary::Verdict,
     explain::{Explain as _, Kind},
     release::{kubernetes, lifecycle::Goal},
 };
 use serde_json::{Value, json};
 
+use crate::support::fake_canary::Canary;
 use crate::support::fake_release::{
     Deploy, FakeRelease, NAMESPACE, ONE, THREE, TWO, chat, route_path, workload_path,
 };
@@ -109,6 +111,26 @@ async fn a_version_that_crashes_is_diagnosed_withdrawn_and_live_is_untouched() {
         states(&fake).await,
         [row(1, ONE, "live"), row(2, TWO, "refused")]
     );
+}
+
+#[tokio::test]
+async fn a_candidate_found_worse_is_recorded_as_refused_and_one_that_is_aborted_as_withdrawn() {
+    for (slower, state) in [(2.0, "refused"), (1.0, "withdrawn")] {
+        let fake = FakeRelease::start(None);
+        fake.deploy(&Deploy::of(ONE)).await.unwrap();
+        let canary = Canary {
+            steps: &[10],
+            slower,
+        };
+        if fake.canary(canary).await.unwrap() == Verdict::Held {
+            fake.abort().await;
+        }
+        assert_eq!(
+            states(&fake).await,
+            [row(1, ONE, "live"), row(2, TWO, state)]
+        );
+        assert_eq!(fake.replicas(TWO), Some(0));
+    }
 }
 
 #[tokio::test]

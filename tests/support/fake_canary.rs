@@ -8,6 +8,7 @@ use infer::for_tests::{
     canary::{
         CanaryRun, Chosen, Error, Measure, Observed, Reading, RunEnd, Verdict,
         cluster::Locked,
+        end,
         fleet::SiteFleet,
         journal::Journal,
         pair::Arm,
@@ -17,7 +18,7 @@ use infer::for_tests::{
     interrupt::Interrupt,
     release::{
         event::Event,
-        lifecycle::{self, Goal},
+        lifecycle::{self, Goal, Site as _},
     },
     traffic::{Router, Split},
     weight::Weight,
@@ -176,6 +177,32 @@ impl FakeRelease {
         let released = lock.release(&self.cluster, ended.is_ok()).await;
         drop(released);
         ended
+    }
+
+    /// As `infer canary abort` goes.
+    pub async fn abort(&self) {
+        let (release, interrupt) = (chat(), Interrupt::pair().1);
+        let lock = self.lock("r-1").await.unwrap();
+        let site = self.site(&release, &lock, None, &|_| ());
+        let run = run(&site, &|_| (), &interrupt);
+        site.observe(None).await.unwrap();
+        let router = site.router().await.unwrap().unwrap();
+        let split = router.read().await.unwrap();
+        let journal = Journal::read(split.journal.as_ref().unwrap()).unwrap();
+        let traffic = Locked {
+            interrupt: &interrupt,
+            router: &router,
+            lock: &lock,
+            on_event: &|_| (),
+        };
+        let fleet = SiteFleet {
+            run: &run,
+            live: &journal.live,
+            on_event: &|_| (),
+        };
+        let ended = end((&traffic, &fleet), &interrupt, (&split, &journal), false).await;
+        ended.unwrap().unwrap();
+        lock.release(&self.cluster, true).await.unwrap();
     }
 
     async fn compared(
