@@ -41,6 +41,15 @@ const STARTUP_GPU_S: u64 = 30 * 60;
 /// The container runtime's own size of /dev/shm; enough for engines of one process.
 const SHM_DEFAULT: &str = "64Mi";
 
+/// NCCL needs more than the runtime's own size, and more with every GPU.
+fn shm_for_nccl(gpus: u32) -> &'static str {
+    match gpus {
+        0 => SHM_DEFAULT,
+        1 => "2Gi",
+        _ => "8Gi",
+    }
+}
+
 /// Everything that is particular to one engine.
 #[derive(Debug, Clone, Copy)]
 pub struct Engine {

@@ -12,12 +12,7 @@ pub(super) const ENGINE: Engine = Engine {
     name: "sglang",
     weights: Weights::Folder,
     gpus: 1,
-    // NCCL needs more than the runtime's own 64 MiB, and more with every GPU.
-    shm: |gpus| match gpus {
-        0 => super::SHM_DEFAULT,
-        1 => "2Gi",
-        _ => "8Gi",
-    },
+    shm: super::shm_for_nccl,
     image: Some(ImageRule {
         repository: "lmsysorg/sglang",
         tag_prefix: "v",

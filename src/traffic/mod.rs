@@ -53,6 +53,14 @@ impl Router {
         }
     }
 
+    /// The split; `None` where no version is live.
+    pub async fn read_live(&self) -> Result<Option<Split>, Error> {
+        match self.read().await {
+            Err(Error::NothingLive { .. }) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// Makes `change` of `read`; [`Error::Conflict`] where another client has changed the
     /// versions, the weight or the run since.
     ///

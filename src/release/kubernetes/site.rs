@@ -332,11 +332,7 @@ impl<'a> ClusterSite<'a> {
         let record = self.read_record().await?;
         let router = self.router().await?;
         let split = match &router {
-            Some(router) => match router.read().await {
-                Ok(split) => Some(split),
-                Err(traffic::Error::NothingLive { .. }) => None,
-                Err(error) => return Err(error.into()),
-            },
+            Some(router) => router.read_live().await?,
             None => None,
         };
         let wanted_row = self.wanted.and_then(|wanted| wanted.route(self.release));

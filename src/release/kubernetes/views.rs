@@ -22,7 +22,7 @@ use crate::{
         record::{Record, RevisionState},
         status::{CanaryStatus, Status, VersionStatus},
     },
-    traffic::{self, Split},
+    traffic::Split,
 };
 
 /// The state of every release in the namespace.
@@ -44,11 +44,7 @@ pub async fn status(cluster: &Cluster, release: &ReleaseName) -> Result<Status, 
     let record = site.read_record().await?;
     let router = site.router().await?;
     let split = match &router {
-        Some(router) => match router.read().await {
-            Ok(split) => Some(split),
-            Err(traffic::Error::NothingLive { .. }) => None,
-            Err(error) => return Err(error.into()),
-        },
+        Some(router) => router.read_live().await?,
         None => None,
     };
     let workloads = site.read_workloads().await?;
